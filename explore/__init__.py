@@ -1,0 +1,1 @@
+"""Cost against quality: accuracy tables, the frontier, plots, the report."""

@@ -1,0 +1,1 @@
+"""What a number is: records, catalogue, derivation, the torch quantizer, published facts."""

@@ -1,0 +1,99 @@
+"""Every figure that the project reports, declared once: name, unit, direction, meaning.
+
+Table headers, CSV columns, plot labels and the frontier read this table.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A reported figure. ``higher_is_better`` is None where neither direction is a merit."""
+
+    name: str
+    label: str
+    unit: str
+    higher_is_better: bool | None
+    digits: int
+    meaning: str
+
+
+_METRICS = (
+    Metric(
+        name="area_um2",
+        label="MAC area",
+        unit="µm²",
+        higher_is_better=False,
+        digits=1,
+        meaning="sum of the cell areas of the flattened MAC",
+    ),
+    Metric(
+        name="area_ge",
+        label="MAC area",
+        unit="GE",
+        higher_is_better=False,
+        digits=1,
+        meaning="area divided by the area of the library's smallest two-input NAND",
+    ),
+    Metric(
+        name="sequential_um2",
+        label="flip-flops",
+        unit="µm²",
+        higher_is_better=False,
+        digits=1,
+        meaning="the part of the area that is flip-flops",
+    ),
+    Metric(
+        name="multiplier_um2",
+        label="multiplier",
+        unit="µm²",
+        higher_is_better=False,
+        digits=1,
+        meaning="area of the multiplier where the hierarchy is kept",
+    ),
+    Metric(
+        name="accumulator_um2",
+        label="accumulator",
+        unit="µm²",
+        higher_is_better=False,
+        digits=1,
+        meaning="area of the accumulator where the hierarchy is kept",
+    ),
+    Metric(
+        name="accumulator_bits",
+        label="accumulator width",
+        unit="bits",
+        higher_is_better=False,
+        digits=0,
+        meaning="narrowest two's complement that holds every sum of terms products",
+    ),
+    Metric(
+        name="ratio_to_int4",
+        label="ratio to INT4",
+        unit="",
+        higher_is_better=False,
+        digits=3,
+        meaning="MAC area divided by INT4's on the same library",
+    ),
+    Metric(
+        name="chip_overhead_pct",
+        label="chip overhead",
+        unit="%",
+        higher_is_better=False,
+        digits=1,
+        meaning=(
+            "MAC share × (MAC area ÷ INT4's − 1) + memory share × (bits ÷ 4 − 1), "
+            "the footnote to the paper's Table 10"
+        ),
+    ),
+    Metric(
+        name="seconds",
+        label="time",
+        unit="s",
+        higher_is_better=None,
+        digits=2,
+        meaning="wall-clock seconds of the synthesis when it was first run",
+    ),
+)
+
+METRICS = {metric.name: metric for metric in _METRICS}

@@ -1,0 +1,166 @@
+"""The format record: what a code means.
+
+1. A code is an unsigned integer below ``2**bits``; ``grid[code]`` is the integer that the hardware
+   computes with, and ``level = grid × unit``, exactly.
+2. No code is NaN or infinite; values beyond the largest level saturate.
+3. Where several codes share a level (E2M1's negative zero), the quantizer produces the lowest one.
+4. A tie between two levels goes to the level with the even code, or to the lower level, as
+   ``rounding`` says.
+"""
+
+import enum
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .errors import FormatError
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9+\-_.]{1,64}", re.ASCII)
+MIN_BITS = 2
+MAX_BITS = 8
+MAX_GRID_BITS = 24
+
+
+class Rounding(enum.StrEnum):
+    """Where a value half-way between two levels goes."""
+
+    TIES_TO_EVEN = "ties-to-even"
+    TIES_TO_LOWER = "ties-to-lower"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A number format of ``bits`` bits: ``2**bits`` integers indexed by code, and their unit.
+
+    Raises :class:`FormatError` for a name outside ``[A-Za-z0-9+-_.]{1,64}``, a grid whose length
+    is not ``2**bits``, grid values that are no integers or wider than 24 bits, a grid of one
+    value only, or a unit that is not positive.
+    """
+
+    name: str
+    bits: int
+    grid: tuple[int, ...]
+    unit: Fraction
+    rounding: Rounding = Rounding.TIES_TO_LOWER
+    description: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
+            raise FormatError(
+                f"The format name {str(self.name)[:80]!r} is not allowed: use 1 to 64 letters, "
+                "digits and + - _ . only."
+            )
+        if not re.search(r"[A-Za-z0-9]", self.name):
+            raise FormatError(f"The format name {self.name!r} needs at least one letter or digit.")
+        where = f"Format {self.name}"
+        if isinstance(self.bits, bool) or not isinstance(self.bits, int):
+            raise FormatError(f"{where}: bits is {self.bits!r}; it must be an integer.")
+        if not MIN_BITS <= self.bits <= MAX_BITS:
+            raise FormatError(
+                f"{where}: bits is {self.bits}; it must be from {MIN_BITS} to {MAX_BITS}."
+            )
+        if len(self.grid) != 2**self.bits:
+            raise FormatError(
+                f"{where}: {len(self.grid)} grid values given; {self.bits} bits need "
+                f"{2**self.bits}, one for each code."
+            )
+        for code, value in enumerate(self.grid):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise FormatError(
+                    f"{where}: the grid value of code {code} is {value!r}; it must be an integer."
+                )
+            if abs(value) >= 2 ** (MAX_GRID_BITS - 1):
+                raise FormatError(
+                    f"{where}: the grid value of code {code} is {value}; values must fit in "
+                    f"{MAX_GRID_BITS} signed bits. Choose a coarser grid."
+                )
+        if not isinstance(self.unit, Fraction) or self.unit <= 0:
+            raise FormatError(f"{where}: unit is {self.unit!r}; it must be a positive Fraction.")
+        if len(set(self.grid)) == 1:
+            raise FormatError(
+                f"{where}: all {len(self.grid)} grid values are {self.grid[0]}; a format needs "
+                "at least two levels."
+            )
+        if not isinstance(self.rounding, Rounding):
+            raise FormatError(
+                f"{where}: rounding is {self.rounding!r}; it must be one of "
+                + ", ".join(r.value for r in Rounding)
+                + "."
+            )
+
+    @property
+    def levels(self) -> tuple[Fraction, ...]:
+        """The exact level of each code."""
+        return tuple(value * self.unit for value in self.grid)
+
+    @property
+    def largest_level(self) -> Fraction:
+        """The largest magnitude among the levels."""
+        return max(abs(value) for value in self.grid) * self.unit
+
+    @property
+    def sorted_grid(self) -> tuple[int, ...]:
+        """The distinct grid values in ascending order."""
+        return tuple(sorted(set(self.grid)))
+
+    @property
+    def canonical_codes(self) -> tuple[int, ...]:
+        """For each value of :attr:`sorted_grid`, the code that the quantizer produces."""
+        return tuple(self.grid.index(value) for value in self.sorted_grid)
+
+    @property
+    def is_asymmetric(self) -> bool:
+        """Whether the largest magnitudes of the two signs differ, so that a signed scale helps."""
+        return max(self.grid) != -min(self.grid)
+
+    @property
+    def identifier(self) -> str:
+        """The name as a part of Verilog identifiers and file names, in lower case."""
+        words = {"+": "_plus_", "-": "_", ".": "_dot_"}
+        return "".join(words.get(c, c) for c in self.name.lower())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the hardware and the quantizer depend on; the name is no part of it."""
+        facts = [self.bits, self.grid, str(self.unit), self.rounding.value]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the record as JSON types; :meth:`from_json` is the inverse."""
+        return {
+            "name": self.name,
+            "bits": self.bits,
+            "grid": list(self.grid),
+            "unit": str(self.unit),
+            "rounding": self.rounding.value,
+            "description": self.description,
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_json(cls, record: object) -> "Format":
+        """Rebuild a format from :meth:`to_json`'s dictionary.
+
+        Raises :class:`FormatError` where a key is missing or has the wrong type.
+        """
+        if not isinstance(record, dict):
+            raise FormatError(f"A format record must be a JSON object, not {record!r:.80}.")
+        try:
+            return cls(
+                name=record["name"],
+                bits=record["bits"],
+                grid=tuple(record["grid"]),
+                unit=Fraction(record["unit"]),
+                rounding=Rounding(record.get("rounding", Rounding.TIES_TO_LOWER)),
+                description=str(record.get("description", "")),
+                source=str(record.get("source", "")),
+            )
+        except FormatError:
+            raise
+        except KeyError as error:
+            raise FormatError(f"A format record lacks the key {error.args[0]!r}.") from error
+        except (TypeError, ValueError, ZeroDivisionError) as error:
+            raise FormatError(f"A format record is malformed: {error}.") from error

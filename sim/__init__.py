@@ -1,0 +1,1 @@
+"""Bit-exact simulation: simulators, cocotb test benches, and their runner."""

@@ -1,0 +1,130 @@
+"""The result of costing one MAC design: a frozen record that round-trips through JSON and CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from ..formats.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AreaResult:
+    """Area of one MAC: a format pair, an architecture, a library and a recipe.
+
+    Areas are µm² (``area_ge``: gate equivalents of ``library``'s smallest two-input NAND).
+    ``multiplier_um2`` and ``accumulator_um2`` come from a second run with the hierarchy kept, so
+    they need not add up to ``area_um2``. ``cells`` counts instances by cell type. ``tools`` maps
+    tool to version. ``design`` and ``library_digest`` are SHA-256 of the RTLIL and of the library
+    as the flow used it.
+    """
+
+    format: str
+    activation: str
+    bits: int
+    terms: int
+    architecture: str
+    library: str
+    recipe: str
+    area_um2: float
+    area_ge: float
+    sequential_um2: float
+    multiplier_um2: float
+    accumulator_um2: float
+    accumulator_bits: int
+    cells: Mapping[str, int]
+    tools: Mapping[str, str]
+    design: str
+    library_digest: str
+    netlist: str
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return the record as JSON types; :meth:`from_json` is the inverse."""
+        return {**asdict(self), "cells": dict(self.cells), "tools": dict(self.tools)}
+
+    @classmethod
+    def from_json(cls, record: object, where: str = "the area record") -> "AreaResult":
+        """Rebuild a result; ``where`` names the record in the error.
+
+        Raises :class:`DataError` for a missing key or a value of the wrong type.
+        """
+        if not isinstance(record, dict):
+            raise DataError(f"{where} is {record!r:.60}; it must be a JSON object.")
+        values: dict[str, object] = {}
+        for field in fields(cls):
+            if field.name not in record:
+                raise DataError(f"{where} lacks the key {field.name!r}.")
+            value = record[field.name]
+            if field.type in (float, "float") and type(value) is int:
+                value = float(value)
+            if not _has_type(value, field.type):
+                raise DataError(f"{where}: {field.name} is {value!r:.60}, of the wrong type.")
+            values[field.name] = value
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _has_type(value: object, expected: object) -> bool:
+    if expected in (str, int, float):
+        return type(value) is expected
+    if not isinstance(value, dict):
+        return False
+    item = int if expected == Mapping[str, int] else str
+    return all(type(k) is str and type(v) is item for k, v in value.items())
+
+
+def to_csv(results: Iterable[AreaResult]) -> str:
+    """Return the results as CSV with one row each; ``cells`` and ``tools`` are JSON objects."""
+    stream = io.StringIO()
+    names = [field.name for field in fields(AreaResult)]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        row = result.to_json()
+        row["cells"] = json.dumps(row["cells"], sort_keys=True)
+        row["tools"] = json.dumps(row["tools"], sort_keys=True)
+        writer.writerow(row)
+    return stream.getvalue()
+
+
+def from_csv(text: str, source: str = "area CSV") -> Sequence[AreaResult]:
+    """Read :func:`to_csv`'s text back; ``source`` names the file in errors.
+
+    Raises :class:`DataError` naming file, line and column where a value is wrong, where a column
+    is missing, or where there are no rows.
+    """
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = reader.fieldnames or []
+        missing = [field.name for field in fields(AreaResult) if field.name not in header]
+        if missing:
+            raise DataError(f"{source}, line 1: the column {missing[0]!r} is missing.")
+        results = [_from_row(row, f"{source}, line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise DataError(f"{source}, line {reader.line_num}: {error}.") from error
+    if not results:
+        raise DataError(f"{source} has no rows below its header.")
+    return results
+
+
+def _from_row(row: Mapping[str, str | None], where: str) -> AreaResult:
+    record: dict[str, object] = {}
+    for field in fields(AreaResult):
+        text = row[field.name]
+        if text is None:
+            raise DataError(f"{where}: the value of {field.name!r} is missing.")
+        try:
+            if field.type is str:
+                record[field.name] = text
+            elif field.type is int:
+                record[field.name] = int(text)
+            elif field.type is float:
+                record[field.name] = float(text)
+            else:
+                record[field.name] = json.loads(text)
+        except ValueError as error:
+            raise DataError(
+                f"{where}: {field.name} is {text!r:.60}, which cannot be read as a value."
+            ) from error
+    return AreaResult.from_json(record, where)
