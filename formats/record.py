@@ -5,7 +5,7 @@
 2. No code is NaN or infinite; values beyond the largest level saturate.
 3. Where several codes share a level (E2M1's negative zero), the quantizer produces the lowest one.
 4. A tie between two levels goes to the level with the even code, or to the lower level, as
-   ``rounding`` says.
+   ``rounding`` says. Where both codes or neither are even, ``ties-to-even`` takes the lower level.
 """
 
 import enum
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .errors import FormatError
+from .exact import exact_number, shown
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9+\-_.]{1,64}", re.ASCII)
 MIN_BITS = 2
 MAX_BITS = 8
 MAX_GRID_BITS = 24
+MAX_TEXT = 500
 
 
 class Rounding(enum.StrEnum):
@@ -36,7 +38,8 @@ class Format:
 
     Raises :class:`FormatError` for a name outside ``[A-Za-z0-9+-_.]{1,64}``, a grid whose length
     is not ``2**bits``, grid values that are no integers or wider than 24 bits, a grid of one
-    value only, or a unit that is not positive.
+    value only, a unit outside 1e-18 to 1e18, or a description or source that is not one
+    printable line of at most 500 characters.
     """
 
     name: str
@@ -50,46 +53,32 @@ class Format:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
             raise FormatError(
-                f"The format name {str(self.name)[:80]!r} is not allowed: use 1 to 64 letters, "
+                f"The format name {shown(self.name)} is not allowed: use 1 to 64 letters, "
                 "digits and + - _ . only."
             )
         if not re.search(r"[A-Za-z0-9]", self.name):
             raise FormatError(f"The format name {self.name!r} needs at least one letter or digit.")
         where = f"Format {self.name}"
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int):
-            raise FormatError(f"{where}: bits is {self.bits!r}; it must be an integer.")
-        if not MIN_BITS <= self.bits <= MAX_BITS:
-            raise FormatError(
-                f"{where}: bits is {self.bits}; it must be from {MIN_BITS} to {MAX_BITS}."
-            )
-        if len(self.grid) != 2**self.bits:
-            raise FormatError(
-                f"{where}: {len(self.grid)} grid values given; {self.bits} bits need "
-                f"{2**self.bits}, one for each code."
-            )
-        for code, value in enumerate(self.grid):
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise FormatError(
-                    f"{where}: the grid value of code {code} is {value!r}; it must be an integer."
-                )
-            if abs(value) >= 2 ** (MAX_GRID_BITS - 1):
-                raise FormatError(
-                    f"{where}: the grid value of code {code} is {value}; values must fit in "
-                    f"{MAX_GRID_BITS} signed bits. Choose a coarser grid."
-                )
+        _check_bits(self.bits, where)
+        _check_grid(self.grid, self.bits, where)
         if not isinstance(self.unit, Fraction) or self.unit <= 0:
-            raise FormatError(f"{where}: unit is {self.unit!r}; it must be a positive Fraction.")
-        if len(set(self.grid)) == 1:
             raise FormatError(
-                f"{where}: all {len(self.grid)} grid values are {self.grid[0]}; a format needs "
-                "at least two levels."
+                f"{where}: unit is {shown(self.unit)}; it must be a positive Fraction."
             )
+        exact_number(self.unit, f"{where}: unit")
         if not isinstance(self.rounding, Rounding):
             raise FormatError(
-                f"{where}: rounding is {self.rounding!r}; it must be one of "
+                f"{where}: rounding is {shown(self.rounding)}; it must be one of "
                 + ", ".join(r.value for r in Rounding)
                 + "."
             )
+        for key, text in (("description", self.description), ("source", self.source)):
+            # These reach comments in scripts and Verilog, where a line break would end them.
+            if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_TEXT:
+                raise FormatError(
+                    f"{where}: {key} is {shown(text)}; it must be one line of printable text, "
+                    f"at most {MAX_TEXT} characters."
+                )
 
     @property
     def levels(self) -> tuple[Fraction, ...]:
@@ -147,13 +136,13 @@ class Format:
         Raises :class:`FormatError` where a key is missing or has the wrong type.
         """
         if not isinstance(record, dict):
-            raise FormatError(f"A format record must be a JSON object, not {record!r:.80}.")
+            raise FormatError(f"A format record must be a JSON object, not {shown(record)}.")
         try:
             return cls(
                 name=record["name"],
                 bits=record["bits"],
                 grid=tuple(record["grid"]),
-                unit=Fraction(record["unit"]),
+                unit=exact_number(record["unit"], "The unit of a format record"),
                 rounding=Rounding(record.get("rounding", Rounding.TIES_TO_LOWER)),
                 description=str(record.get("description", "")),
                 source=str(record.get("source", "")),
@@ -162,5 +151,39 @@ class Format:
             raise
         except KeyError as error:
             raise FormatError(f"A format record lacks the key {error.args[0]!r}.") from error
-        except (TypeError, ValueError, ZeroDivisionError) as error:
+        except (TypeError, ValueError) as error:
             raise FormatError(f"A format record is malformed: {error}.") from error
+
+
+def _check_bits(bits: object, where: str) -> None:
+    if isinstance(bits, bool) or not isinstance(bits, int):
+        raise FormatError(f"{where}: bits is {shown(bits)}; it must be an integer.")
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise FormatError(
+            f"{where}: bits is {shown(bits)}; it must be from {MIN_BITS} to {MAX_BITS}."
+        )
+
+
+def _check_grid(grid: object, bits: int, where: str) -> None:
+    if not isinstance(grid, tuple):
+        raise FormatError(f"{where}: grid is {shown(grid)}; it must be a tuple.")
+    if len(grid) != 2**bits:
+        raise FormatError(
+            f"{where}: {len(grid)} grid values given; {bits} bits need {2**bits}, one for each "
+            "code."
+        )
+    for code, value in enumerate(grid):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise FormatError(
+                f"{where}: the grid value of code {code} is {shown(value)}; it must be an integer."
+            )
+        if abs(value) >= 2 ** (MAX_GRID_BITS - 1):
+            raise FormatError(
+                f"{where}: the grid value of code {code} is {shown(value)}; values must fit in "
+                f"{MAX_GRID_BITS} signed bits. Choose a coarser grid."
+            )
+    if len(set(grid)) == 1:
+        raise FormatError(
+            f"{where}: all {len(grid)} grid values are {grid[0]}; a format needs at least two "
+            "levels."
+        )

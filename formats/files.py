@@ -1,0 +1,69 @@
+"""Reading a user's small text file, and writing one so that no half of it is ever seen."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from .errors import NibblemacError, OutputError
+
+MAX_BYTES = 2**20
+
+
+def read_text(
+    path: str | os.PathLike[str], error: type[NibblemacError], limit: int = MAX_BYTES
+) -> str:
+    """Return a UTF-8 file's text; raise ``error`` with a sentence that names the file otherwise.
+
+    Refused are what is missing, unreadable, no regular file, larger than ``limit`` bytes, or not
+    UTF-8.
+    """
+    name = os.fspath(path)
+    try:
+        # A pipe or a device would block or never end, so the kind is checked before opening.
+        if not stat.S_ISREG(Path(name).stat().st_mode):
+            raise error(f"{name} is not a regular file.")
+        with Path(name).open("rb") as stream:
+            data = stream.read(limit + 1)
+    except FileNotFoundError as cause:
+        raise error(f"The file {name} does not exist.") from cause
+    except OSError as cause:
+        raise error(f"The file {name} cannot be read: {cause.strerror}.") from cause
+    except ValueError as cause:
+        raise error(f"{name!r} is not a file name: {cause}.") from cause
+    if len(data) > limit:
+        raise error(f"The file {name} is larger than {limit} bytes, the most that is read.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = data.count(b"\n", 0, cause.start) + 1
+        raise error(
+            f"{name}, line {line}: byte {cause.start} is not UTF-8; save the file as UTF-8."
+        ) from cause
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text to ``path``, through a temporary file beside it that then takes its place.
+
+    Raises :class:`OutputError` naming the path where that fails; nothing is left behind then.
+    """
+    target = Path(path)
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        # mkstemp makes private files; an output gets what the user's umask gives any other file.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(target)
+        temporary = None
+    except (OSError, ValueError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+        raise OutputError(f"{os.fspath(path)} cannot be written: {reason}.") from cause
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
