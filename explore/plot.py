@@ -1,0 +1,233 @@
+"""The frontier as a static picture: PNG or SVG, the same bytes for the same input."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..formats.errors import UsageError
+from ..formats.published import PublishedHardware
+from .areas import INT4
+from .frontier import Frontier, FrontierPoint
+from .labels import Segment
+from .output import write_file
+from .plot_labels import draw_labels, pixel_lines
+from .style import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    area_axis,
+    family,
+    marker,
+    quality_axis,
+    subtitle,
+    title,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg")
+_SIZE_INCHES = (9.6, 6.0)
+_DPI = 150
+
+
+def write_plot(
+    frontier: Frontier,
+    path: Path,
+    *,
+    published: Mapping[str, PublishedHardware] | None = None,
+) -> None:
+    """Write the picture to ``path``, whose suffix is ``.png`` or ``.svg``.
+
+    With ``published``, the paper's areas stand beside ours and the axis is the ratio to INT4.
+    Raises :class:`UsageError` for another suffix and :class:`OutputError` where the file cannot
+    be written.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise UsageError(f"{path} ends in {kind!r}; a plot is a .png or an .svg file.")
+    write_file(path, render_plot(frontier, kind[1:], published=published))
+
+
+def render_plot(
+    frontier: Frontier,
+    kind: str,
+    *,
+    published: Mapping[str, PublishedHardware] | None = None,
+) -> bytes:
+    """Return the picture's bytes; ``kind`` is ``png`` or ``svg``.
+
+    Raises :class:`UsageError` for ``published`` where INT4's area is not known.
+    """
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import
+
+    # Dates and random identifiers would make every run's file differ.
+    metadata: dict[str, str | None] = {"Date": None} if kind == "svg" else {"Software": None}
+    settings: dict[Any, object] = {
+        "svg.hashsalt": "nibblemac",
+        "svg.fonttype": "path",
+        "font.family": ["DejaVu Sans"],
+        "font.size": 10.0,
+        "text.usetex": False,
+        "text.parse_math": False,
+        "path.simplify": True,
+        "savefig.bbox": None,
+    }
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        figure = draw_figure(frontier, published=published)
+        stream = io.BytesIO()
+        figure.savefig(stream, format=kind, dpi=_DPI, metadata=metadata, facecolor=PAPER)
+    return stream.getvalue()
+
+
+def draw_figure(
+    frontier: Frontier, *, published: Mapping[str, PublishedHardware] | None = None
+) -> "Figure":
+    """Return the picture as a matplotlib figure that belongs to no window and no pyplot state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    points = frontier.points
+    if published is not None and any(point.ratio_to_int4 is None for point in points):
+        raise UsageError("The paper's areas are shown as ratios to INT4's; add INT4's area.")
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.085, 0.165, 0.895, 0.715))
+    figure.text(0.085, 0.955, title(frontier), size=13, weight="bold", color=INK, va="center")
+    figure.text(0.085, 0.912, subtitle(frontier), size=9, color=MUTED, va="center")
+    _frame(axes, frontier, ratio=published is not None)
+    ours = [(_x(point, ratio=published is not None), point.quality) for point in points]
+    theirs = _published_points(points, published)
+    _limits(axes, frontier, [*ours, *theirs.values()])
+    lines = _front_line(axes, [xy for xy, p in zip(ours, points, strict=True) if p.on_frontier])
+    for point, (x, y) in zip(points, ours, strict=True):
+        if point.format in theirs:
+            other = theirs[point.format]
+            colour = family(point.format)[1]
+            axes.plot((x, other[0]), (y, y), color=colour, alpha=0.3, lw=1, zorder=2)
+            lines += pixel_lines(axes, [(x, y), other])
+            axes.plot(*other, marker(point.bits), ms=7, mfc=PAPER, mec=colour, mew=1.3, zorder=3)
+        _draw_point(axes, point, x, y)
+    _baseline(axes, frontier)
+    _legend(figure, points, published=bool(theirs))
+    draw_labels(figure, axes, points, ours, obstacles=list(theirs.values()), lines=lines)
+    return figure
+
+
+def _x(point: FrontierPoint, *, ratio: bool) -> float:
+    if ratio and point.ratio_to_int4 is not None:
+        return point.ratio_to_int4
+    return point.area_um2
+
+
+def _published_points(
+    points: Sequence[FrontierPoint], published: Mapping[str, PublishedHardware] | None
+) -> dict[str, tuple[float, float]]:
+    if not published or INT4 not in published:
+        return {}
+    int4 = published[INT4].mac_um2
+    return {
+        point.format: (published[point.format].mac_um2 / int4, point.quality)
+        for point in points
+        if point.format in published
+    }
+
+
+def _frame(axes: "Axes", frontier: Frontier, *, ratio: bool) -> None:
+    axes.set_facecolor(PAPER)
+    axes.grid(visible=True, color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(MUTED)
+    axes.tick_params(colors=INK, which="both")
+    axes.set_xlabel(area_axis("ratio_to_int4" if ratio else "area_um2"), color=INK, size=11)
+    axes.set_ylabel(_shortened(quality_axis(frontier)), color=INK, size=11)
+
+
+def _shortened(text: str, width: int = 62) -> str:
+    """Break a long axis label into two lines at a blank or after a comma."""
+    if len(text) <= width:
+        return text
+    cut = max(text.rfind(" ", 0, width), text.rfind(",", 0, width) + 1)
+    return text if cut <= 0 else f"{text[:cut].rstrip()}\n{text[cut:].lstrip()}"
+
+
+def _limits(axes: "Axes", frontier: Frontier, everything: Sequence[tuple[float, float]]) -> None:
+    xs = [x for x, _ in everything]
+    ys = [y for _, y in everything]
+    if frontier.reference_quality is not None:
+        ys.append(frontier.reference_quality)
+    x_margin = 0.06 * (max(xs) - min(xs)) or 0.05 * abs(max(xs)) or 1.0
+    y_margin = 0.09 * (max(ys) - min(ys)) or 0.05 * abs(max(ys)) or 1.0
+    axes.set_xlim(min(xs) - 1.6 * x_margin, max(xs) + x_margin)
+    axes.set_ylim(min(ys) - y_margin, max(ys) + y_margin)
+
+
+def _front_line(axes: "Axes", front: Sequence[tuple[float, float]]) -> list[Segment]:
+    """Draw what quality each area buys, up to the right edge; return the segments in pixels."""
+    corners: list[tuple[float, float]] = []
+    for x, y in front:
+        if corners:
+            corners.append((x, corners[-1][1]))
+        corners.append((x, y))
+    corners.append((axes.get_xlim()[1], corners[-1][1]))
+    axes.plot(*zip(*corners, strict=True), color=INK, lw=1.6, alpha=0.85, zorder=2.5)
+    return pixel_lines(axes, corners)
+
+
+def _draw_point(axes: "Axes", point: FrontierPoint, x: float, y: float) -> None:
+    colour = family(point.format)[1]
+    if point.on_frontier:
+        axes.plot(x, y, marker(point.bits), ms=15, mfc="none", mec=INK, mew=1.1, zorder=4)
+    axes.plot(x, y, marker(point.bits), ms=9, color=colour, mec=PAPER, mew=1.0, zorder=5)
+
+
+def _baseline(axes: "Axes", frontier: Frontier) -> None:
+    if frontier.reference_quality is None:
+        return
+    axes.axhline(frontier.reference_quality, color=MUTED, lw=1.1, ls=(0, (5, 3)), zorder=1.5)
+    axes.annotate(
+        f"{frontier.reference}: {frontier.reference_quality:.4g}",
+        (1.0, frontier.reference_quality),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, 4),
+        textcoords="offset points",
+        ha="right",
+        color=MUTED,
+        size=9,
+    )
+
+
+def _legend(figure: "Figure", points: Sequence[FrontierPoint], *, published: bool) -> None:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    def entry(shape: str, label: str, colour: str, size: float, *, hollow: bool = False) -> Line2D:
+        fill = PAPER if hollow else colour
+        return Line2D([], [], ls="none", marker=shape, color=colour, mfc=fill, ms=size, label=label)
+
+    families = sorted(dict(family(point.format) for point in points).items())
+    entries = [entry("o", label, colour, 8) for label, colour in families]
+    widths = sorted({point.bits for point in points})
+    if widths != [4]:
+        entries += [entry(marker(bits), f"{bits} bits", MUTED, 8) for bits in widths]
+    entries.append(entry("o", "on the frontier", INK, 12, hollow=True))
+    if published:
+        entries.append(entry("o", "the paper's area (28 nm)", MUTED, 7, hollow=True))
+    figure.legend(
+        handles=entries,
+        loc="lower center",
+        bbox_to_anchor=(0.53, 0.005),
+        ncols=min(len(entries), 7),
+        fontsize=9,
+        frameon=False,
+        labelcolor=INK,
+        handletextpad=0.3,
+        columnspacing=1.4,
+    )

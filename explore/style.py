@@ -1,0 +1,75 @@
+"""Colours and markers that the static and the interactive plots share."""
+
+from ..formats.metrics import METRICS
+from .frontier import Frontier
+
+INK = "#1f2933"
+MUTED = "#6b7785"
+GRID = "#e3e7ec"
+PAPER = "#ffffff"
+
+# Okabe and Ito's palette, which stays apart under colour-vision deficiency.
+_FAMILIES = (
+    ("INT", "integer", "#0072B2"),
+    ("E", "minifloat", "#D55E00"),
+    ("APOT", "sums of powers of two", "#009E73"),
+    ("NF", "lookup table", "#7B4FA3"),
+    ("SF", "lookup table", "#7B4FA3"),
+)
+_OTHER = ("other", "#4D4D4D")
+_OVER = " over "
+
+
+def family(name: str) -> tuple[str, str]:
+    """Return a format's family and its colour, from the name's first letters."""
+    upper = name.upper()
+    for prefix, label, colour in _FAMILIES:
+        rest = upper.removeprefix(prefix)
+        if rest != upper and rest[:1].isdigit():
+            return label, colour
+    return _OTHER
+
+
+def marker(bits: int) -> str:
+    """Return matplotlib's marker for a bit width: triangles beside 4 bits, which are round."""
+    return {3: "v", 4: "o", 5: "^"}.get(bits, "D")
+
+
+def plotly_symbol(bits: int) -> str:
+    """Return plotly's name of :func:`marker`'s shape."""
+    return {"v": "triangle-down", "o": "circle", "^": "triangle-up", "D": "diamond"}[marker(bits)]
+
+
+def quality_axis(frontier: Frontier) -> str:
+    """Return the label of the quality axis, with an arrow for the better direction.
+
+    The list of tasks of a metric such as "mean … over A,B,C" goes to :func:`subtitle`.
+    """
+    arrow = "↑ better" if frontier.higher_is_better else "↓ better"
+    name = frontier.metric.partition(_OVER)[0]
+    unit = "" if frontier.unit.casefold() in name.casefold() else f" ({frontier.unit})"
+    return f"{name}{unit}   {arrow}"
+
+
+def area_axis(name: str) -> str:
+    """Return the label of an area axis: ``area_um2``, ``area_ge`` or ``ratio_to_int4``."""
+    metric = METRICS[name]
+    if name == "ratio_to_int4":
+        return "MAC area ÷ INT4's MAC area   ← better"
+    return f"{metric.label} ({metric.unit})   ← better"
+
+
+def title(frontier: Frontier) -> str:
+    """Return one line that names the models and the setting."""
+    parts = [part for part in (frontier.models_label, frontier.setting) if part]
+    return ", ".join(parts) or "quality against area"
+
+
+def subtitle(frontier: Frontier) -> str:
+    """Return one line that names library and tools, without which no area may be compared."""
+    tools = ", ".join(f"{name} {version}" for name, version in frontier.tools.items())
+    parts = [f"cell library {frontier.library}", tools]
+    tasks = frontier.metric.partition(_OVER)[2]
+    if tasks:
+        parts.append("over " + ", ".join(task.strip() for task in tasks.split(",")))
+    return "; ".join(part for part in parts if part)
