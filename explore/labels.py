@@ -4,6 +4,7 @@ Greedy: the most crowded point first, each label at the candidate of least cost.
 pixels, so that the result depends on nothing but the picture's size; no randomness.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -125,6 +126,21 @@ def _candidates(point: Point, size: Point, scale: float) -> Iterator[Box]:
                 centre_x + width / 2,
                 centre_y + height / 2,
             )
+
+
+def step_corners(front: Sequence[Point]) -> list[Point]:
+    """Return the corners of the frontier's line: level to the next point's area, then to it."""
+    corners: list[Point] = []
+    for x, y in front:
+        if corners:
+            corners.append((x, corners[-1][1]))
+        corners.append((x, y))
+    return corners
+
+
+def step_lines(front: Sequence[Point]) -> list[Segment]:
+    """Return the segments of the frontier's line."""
+    return list(itertools.pairwise(step_corners(front)))
 
 
 def segment_meets_box(segment: Segment, box: Box) -> bool:

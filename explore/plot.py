@@ -9,7 +9,7 @@ from ..formats.errors import UsageError
 from ..formats.published import PublishedHardware
 from .areas import INT4
 from .frontier import Frontier, FrontierPoint
-from .labels import Segment
+from .labels import Segment, step_corners
 from .output import write_file
 from .plot_labels import draw_labels, pixel_lines
 from .style import (
@@ -21,6 +21,7 @@ from .style import (
     family,
     marker,
     quality_axis,
+    ranges,
     subtitle,
     title,
 )
@@ -103,7 +104,9 @@ def draw_figure(
     _frame(axes, frontier, ratio=published is not None)
     ours = [(_x(point, ratio=published is not None), point.quality) for point in points]
     theirs = _published_points(points, published)
-    _limits(axes, frontier, [*ours, *theirs.values()])
+    x_range, y_range = ranges(frontier, [*ours, *theirs.values()])
+    axes.set_xlim(x_range)
+    axes.set_ylim(y_range)
     lines = _front_line(axes, [xy for xy, p in zip(ours, points, strict=True) if p.on_frontier])
     for point, (x, y) in zip(points, ours, strict=True):
         if point.format in theirs:
@@ -159,24 +162,9 @@ def _shortened(text: str, width: int = 62) -> str:
     return text if cut <= 0 else f"{text[:cut].rstrip()}\n{text[cut:].lstrip()}"
 
 
-def _limits(axes: "Axes", frontier: Frontier, everything: Sequence[tuple[float, float]]) -> None:
-    xs = [x for x, _ in everything]
-    ys = [y for _, y in everything]
-    if frontier.reference_quality is not None:
-        ys.append(frontier.reference_quality)
-    x_margin = 0.06 * (max(xs) - min(xs)) or 0.05 * abs(max(xs)) or 1.0
-    y_margin = 0.09 * (max(ys) - min(ys)) or 0.05 * abs(max(ys)) or 1.0
-    axes.set_xlim(min(xs) - 1.6 * x_margin, max(xs) + x_margin)
-    axes.set_ylim(min(ys) - y_margin, max(ys) + y_margin)
-
-
 def _front_line(axes: "Axes", front: Sequence[tuple[float, float]]) -> list[Segment]:
     """Draw what quality each area buys, up to the right edge; return the segments in pixels."""
-    corners: list[tuple[float, float]] = []
-    for x, y in front:
-        if corners:
-            corners.append((x, corners[-1][1]))
-        corners.append((x, y))
+    corners = step_corners(front)
     corners.append((axes.get_xlim()[1], corners[-1][1]))
     axes.plot(*zip(*corners, strict=True), color=INK, lw=1.6, alpha=0.85, zorder=2.5)
     return pixel_lines(axes, corners)

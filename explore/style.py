@@ -1,5 +1,7 @@
 """Colours and markers that the static and the interactive plots share."""
 
+from collections.abc import Sequence
+
 from ..formats.metrics import METRICS
 from .frontier import Frontier
 
@@ -57,6 +59,23 @@ def area_axis(name: str) -> str:
     if name == "ratio_to_int4":
         return "MAC area ÷ INT4's MAC area   ← better"
     return f"{metric.label} ({metric.unit})   ← better"
+
+
+def ranges(
+    frontier: Frontier, places: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the ranges of both axes that show all places and the baseline with a margin."""
+    xs = [x for x, _ in places]
+    ys = [y for _, y in places]
+    if frontier.reference_quality is not None:
+        ys.append(frontier.reference_quality)
+    x_margin = 0.06 * (max(xs) - min(xs)) or 0.05 * abs(max(xs)) or 1.0
+    y_margin = 0.09 * (max(ys) - min(ys)) or 0.05 * abs(max(ys)) or 1.0
+    # More room on the left, where the small designs crowd and need their names.
+    return (
+        (min(xs) - 1.6 * x_margin, max(xs) + x_margin),
+        (min(ys) - y_margin, max(ys) + y_margin),
+    )
 
 
 def title(frontier: Frontier) -> str:

@@ -1,0 +1,304 @@
+"""Every table of the project as rows of text: the command line and the report print the same."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..formats.mac import MacSpec
+from ..formats.metrics import METRICS
+from ..formats.published import PublishedHardware
+from ..formats.record import Format
+from ..synth.result import AreaResult
+from .areas import INT4, smallest_by_format
+from .frontier import Frontier
+from .overhead import chip_overhead
+
+MISSING = "–"
+PAPER_GROUP = "the paper, Table 10 (28 nm)"
+
+
+class Verification(Protocol):
+    """The outcome of checking one design at one level (``rtl``, ``netlist``)."""
+
+    @property
+    def format(self) -> str:
+        """The weight format's name."""
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name."""
+
+    @property
+    def level(self) -> str:
+        """What was simulated."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every value equalled the reference's."""
+
+    @property
+    def cases(self) -> int:
+        """How many values were compared."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column's heading; ``group`` spans several, ``numeric`` aligns right."""
+
+    label: str
+    group: str = ""
+    numeric: bool = True
+    meaning: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextTable:
+    """Rows of text; ``strong`` marks cells as (row, column), ``marked`` whole rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: frozenset[tuple[int, int]] = frozenset()
+    marked: frozenset[int] = frozenset()
+
+    @property
+    def groups(self) -> tuple[tuple[str, int], ...]:
+        """Neighbouring columns' groups and how many columns each spans."""
+        spans: list[tuple[str, int]] = []
+        for column in self.columns:
+            if spans and spans[-1][0] == column.group:
+                spans[-1] = (column.group, spans[-1][1] + 1)
+            else:
+                spans.append((column.group, 1))
+        return tuple(spans)
+
+
+def shown(name: str, value: float | None) -> str:
+    """Return a figure with its metric's digits and thousands separators, without the unit."""
+    return MISSING if value is None else f"{value:,.{METRICS[name].digits}f}"
+
+
+def heading(name: str, group: str = "") -> Column:
+    """Return a metric's column."""
+    metric = METRICS[name]
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return Column(label=f"{metric.label}{unit}", group=group, meaning=metric.meaning)
+
+
+def area_table(
+    areas: Sequence[AreaResult], published: Mapping[str, PublishedHardware] | None = None
+) -> TextTable:
+    """Return one row a format, its smallest design; ``published`` adds the paper's columns.
+
+    Raises :class:`DataError` for areas that cannot be compared.
+    """
+    best = smallest_by_format(areas)
+    int4 = best.get(INT4)
+    ours = f"ours, {next(iter(best.values())).library}"
+    columns = [
+        Column(label="format", numeric=False),
+        Column(label="bits"),
+        *(
+            heading(name, ours)
+            for name in (
+                "area_um2",
+                "area_ge",
+                "ratio_to_int4",
+                "multiplier_um2",
+                "accumulator_um2",
+                "sequential_um2",
+                "accumulator_bits",
+                "chip_overhead_pct",
+            )
+        ),
+        Column(label="architecture", group=ours, numeric=False),
+        Column(label="recipe", group=ours, numeric=False),
+    ]
+    if published is not None:
+        columns += [
+            heading(name, PAPER_GROUP)
+            for name in (
+                "area_um2",
+                "ratio_to_int4",
+                "multiplier_um2",
+                "accumulator_um2",
+                "accumulator_bits",
+                "chip_overhead_pct",
+            )
+        ]
+    rows = []
+    for name, area in best.items():
+        row = [
+            name,
+            str(area.bits),
+            shown("area_um2", area.area_um2),
+            shown("area_ge", area.area_ge),
+            shown("ratio_to_int4", area.area_um2 / int4.area_um2 if int4 else None),
+            shown("multiplier_um2", area.multiplier_um2),
+            shown("accumulator_um2", area.accumulator_um2),
+            shown("sequential_um2", area.sequential_um2),
+            shown("accumulator_bits", area.accumulator_bits),
+            shown(
+                "chip_overhead_pct",
+                100 * chip_overhead(area.area_um2, int4.area_um2, area.bits) if int4 else None,
+            ),
+            area.architecture,
+            area.recipe,
+        ]
+        if published is not None:
+            row += _published_cells(published, name)
+        rows.append(tuple(row))
+    return TextTable(columns=tuple(columns), rows=tuple(rows))
+
+
+def _published_cells(published: Mapping[str, PublishedHardware], name: str) -> list[str]:
+    row = published.get(name)
+    if row is None:
+        return [MISSING] * 6
+    int4 = published.get(INT4)
+    return [
+        shown("area_um2", row.mac_um2),
+        shown("ratio_to_int4", row.mac_um2 / int4.mac_um2 if int4 else None),
+        shown("multiplier_um2", row.multiplier_um2),
+        shown("accumulator_um2", row.accumulator_um2),
+        shown("accumulator_bits", row.accumulator_bits),
+        shown("chip_overhead_pct", row.chip_overhead_pct),
+    ]
+
+
+def architecture_table(areas: Sequence[AreaResult]) -> TextTable:
+    """Return format × architecture: the smallest area over recipes (µm²), each row's least strong.
+
+    A dash is an architecture that does not serve the format, or that was not asked for.
+    """
+    names = list(dict.fromkeys(area.architecture for area in areas))
+    by_format: dict[str, dict[str, float]] = {}
+    for area in areas:
+        row = by_format.setdefault(area.format, {})
+        row[area.architecture] = min(area.area_um2, row.get(area.architecture, area.area_um2))
+    rows = []
+    strong = set()
+    for index, (name, row) in enumerate(by_format.items()):
+        rows.append((name, *(shown("area_um2", row.get(column)) for column in names)))
+        least = min(row.values())
+        strong |= {(index, 1 + names.index(a)) for a, value in row.items() if value == least}
+    columns = (
+        Column(label="format", numeric=False),
+        *(Column(label=name, group="MAC area (µm²)") for name in names),
+    )
+    return TextTable(columns=columns, rows=tuple(rows), strong=frozenset(strong))
+
+
+def verification_table(results: Iterable[Verification]) -> TextTable:
+    """Return format × (architecture, level): how many values were compared, and whether all agreed.
+
+    Rows with a failure are marked.
+    """
+    listed = list(results)
+    keys = sorted(
+        {(result.architecture, result.level) for result in listed},
+        key=lambda key: (key[0], key[1] != "rtl", key[1]),
+    )
+    by_format: dict[str, dict[tuple[str, str], list[Verification]]] = {}
+    for result in listed:
+        cells = by_format.setdefault(result.format, {})
+        cells.setdefault((result.architecture, result.level), []).append(result)
+    rows, marked = [], set()
+    for index, (name, cells) in enumerate(by_format.items()):
+        row = [name]
+        for key in keys:
+            here = cells.get(key)
+            if here is None:
+                row.append(MISSING)
+                continue
+            passed = all(result.passed for result in here)
+            if not passed:
+                marked.add(index)
+            row.append(f"{'✓' if passed else '✗'} {sum(result.cases for result in here):,}")
+        rows.append(tuple(row))
+    columns = (
+        Column(label="format", numeric=False),
+        *(Column(label=level, group=architecture) for architecture, level in keys),
+    )
+    return TextTable(columns=columns, rows=tuple(rows), marked=frozenset(marked))
+
+
+def frontier_table(frontier: Frontier) -> TextTable:
+    """Return one row a point by rising area; the frontier's rows are marked."""
+    columns = (
+        Column(label="", numeric=False, meaning="★ on the frontier"),
+        Column(label="format", numeric=False),
+        Column(label=frontier.quality_label, meaning=frontier.metric),
+        heading("area_um2"),
+        heading("area_ge"),
+        heading("ratio_to_int4"),
+        heading("chip_overhead_pct"),
+        heading("accumulator_bits"),
+        Column(label="architecture", numeric=False),
+    )
+    rows = tuple(
+        (
+            "★" if point.on_frontier else "",
+            point.format,
+            f"{point.quality:.3f}",
+            shown("area_um2", point.area_um2),
+            shown("area_ge", point.area_ge),
+            shown("ratio_to_int4", point.ratio_to_int4),
+            shown("chip_overhead_pct", point.chip_overhead_pct),
+            shown("accumulator_bits", point.accumulator_bits),
+            point.architecture,
+        )
+        for point in frontier.points
+    )
+    marked = frozenset(i for i, point in enumerate(frontier.points) if point.on_frontier)
+    return TextTable(columns=columns, rows=rows, marked=marked)
+
+
+def accumulator_table(
+    formats: Iterable[Format], published: Mapping[str, PublishedHardware]
+) -> TextTable:
+    """Return our accumulator widths beside the paper's, and why they differ where they do."""
+    rows = []
+    for item in formats:
+        if item.name not in published:
+            continue
+        spec = MacSpec(weight=item, activation=item)
+        theirs = published[item.name].accumulator_bits
+        low, high = spec.accumulator_range
+        rows.append(
+            (
+                item.name,
+                f"{low:,}",
+                f"{high:,}",
+                str(spec.accumulator_bits),
+                str(theirs),
+                _why(spec, theirs),
+            )
+        )
+    columns = (
+        Column(label="format", numeric=False),
+        Column(label="smallest sum", group="256 products, in grid steps"),
+        Column(label="largest sum", group="256 products, in grid steps"),
+        Column(label="ours (bits)", group="accumulator width"),
+        Column(label="the paper's (bits)", group="accumulator width"),
+        Column(label="why they differ", group="", numeric=False),
+    )
+    return TextTable(columns=columns, rows=tuple(rows))
+
+
+def _why(spec: MacSpec, theirs: int) -> str:
+    ours = spec.accumulator_bits
+    if theirs == ours:
+        return ""
+    step = float(spec.unit)
+    if theirs > ours:
+        return (
+            f"Every product is a multiple of {step:g}, and {ours} bits hold all sums exactly; "
+            f"{theirs - ours} bits of the paper's are never used."
+        )
+    low, high = -(2 ** (theirs - 1)), 2 ** (theirs - 1) - 1
+    least, largest = spec.product_range
+    terms = min(high // largest if largest > 0 else spec.terms, low // least if least < 0 else 256)
+    return (
+        f"On the grid of products, whose step is {step:g}, {theirs} bits hold no more than {terms} "
+        f"of the largest products; {spec.terms} need {ours} bits, or a loss of low bits."
+    )
