@@ -1,0 +1,109 @@
+"""The child process of a verification: builds one model and runs the bench in it.
+
+Run as ``python -m nibblemac.sim.worker JOB.json``. It leads a process group of its own and ends
+that group when its standard input closes, which happens when the parent is gone. Exit status 3
+means that the model could not be built, 4 that the run failed; what a test found is in the results
+file, not in the exit status.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+BUILD_FAILED = 3
+RUN_FAILED = 4
+
+# Objects that depend on the simulator and its flags alone; they take most of a build's time.
+RUNTIME_OBJECTS = ("verilated*.o", "verilator.o")
+
+
+def main(arguments: list[str]) -> int:
+    """Build and run the job; return the exit status."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    job = json.loads(Path(arguments[0]).read_text())
+    for name in list(os.environ):
+        # The user's own cocotb settings, or pytest's, must not change which tests run.
+        if name.startswith(("COCOTB_", "GPI_", "PYTEST_")) or name in {"WAVES", "GUI"}:
+            del os.environ[name]
+    from cocotb_tools import runner as runners  # noqa: PLC0415 - slow to import
+
+    runners.MAX_PARALLEL_BUILD_JOBS = job["make_jobs"]
+    runner = runners.get_runner(job["kind"])
+    build_dir = Path(job["build_dir"])
+    runtime = Path(job["runtime"]) if job["runtime"] else None
+    try:
+        if runtime is not None:
+            _take_runtime(runtime, build_dir)
+        runner.build(
+            sources=job["sources"],
+            hdl_toplevel=job["toplevel"],
+            build_dir=build_dir,
+            build_args=job["build_args"],
+            timescale=("1ns", "1ps"),
+            always=True,
+            waves=job["waves"],
+        )
+        if runtime is not None:
+            _keep_runtime(runtime, build_dir)
+    except (Exception, SystemExit):
+        # The log is the report.
+        traceback.print_exc()
+        return BUILD_FAILED
+    try:
+        runner.test(
+            test_module="nibblemac.sim.bench_mac",
+            hdl_toplevel=job["toplevel"],
+            build_dir=build_dir,
+            test_dir=job["test_dir"],
+            test_args=job["test_args"],
+            plusargs=job["plusargs"],
+            extra_env={"NIBBLEMAC_BENCH": job["bench"], "COCOTB_ANSI_OUTPUT": "0"},
+            seed=job["seed"],
+            results_xml=job["results"],
+            waves=job["waves"],
+            timescale=("1ns", "1ps"),
+        )
+    except (Exception, SystemExit):
+        traceback.print_exc()
+        return RUN_FAILED
+    return 0
+
+
+def _end_with_parent() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _take_runtime(runtime: Path, build_dir: Path) -> None:
+    # Fresh times of change: make then holds the objects for newer than their sources.
+    build_dir.mkdir(parents=True, exist_ok=True)
+    if runtime.is_dir():
+        for item in runtime.iterdir():
+            shutil.copyfile(item, build_dir / item.name)
+
+
+def _keep_runtime(runtime: Path, build_dir: Path) -> None:
+    if runtime.exists():
+        return
+    temporary = runtime.with_name(f".{runtime.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
+    for pattern in RUNTIME_OBJECTS:
+        for item in build_dir.glob(pattern):
+            shutil.copyfile(item, temporary / item.name)
+    try:
+        temporary.rename(runtime)
+    except OSError:
+        # Another worker was first.
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
