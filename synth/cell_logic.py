@@ -1,0 +1,110 @@
+"""Read a cell's logic from its Liberty group: pins, functions, a flip-flop's state."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..formats.errors import LibraryError
+from . import boolean
+from .boolean import Expression
+from .cells import NAME_PATTERN, FlipFlop
+from .liberty_tree import Group
+
+STATES = ("IQ", "IQN")
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """A cell's logic, with its pin groups kept so that timing can be read from them later."""
+
+    name: str
+    area: float
+    group: Group
+    inputs: Mapping[str, Group]
+    outputs: Mapping[str, Group]
+    functions: Mapping[str, Expression]
+    flip_flop: FlipFlop | None
+
+    def truth_table(self, output: str) -> int:
+        """Return an output's truth table over the inputs in order."""
+        return self.functions[output].truth_table(tuple(self.inputs))
+
+
+def read_logic(group: Group) -> Logic | str:
+    """Return a cell's logic, or in a few words why the cell cannot be used.
+
+    Raises :class:`LibraryError`, with the line, for a function that is no Boolean expression.
+    """
+    area = group.number("area")
+    pins = {name: pin for pin in group.children("pin") for name in _names(pin)}
+    inputs = {name: pin for name, pin in pins.items() if pin.text("direction") == "input"}
+    outputs = {name: pin for name, pin in pins.items() if pin.text("direction") == "output"}
+    state = _flip_flop(group)
+    if area is None or area <= 0:
+        return "no area"
+    if not all(NAME_PATTERN.fullmatch(name) and name not in STATES for name in pins):
+        return "unusual name"
+    if len(inputs) > boolean.MAX_VARIABLES:
+        return f"more than {boolean.MAX_VARIABLES} inputs"
+    if isinstance(state, str):
+        return state
+    flip_flop, names = state
+    functions = {name: _expression(pin, "function").rename(names) for name, pin in outputs.items()}
+    reason = _unsupported(set(inputs), functions, flip_flop)
+    return reason or Logic(group.args[0], area, group, inputs, outputs, functions, flip_flop)
+
+
+def _unsupported(
+    inputs: set[str], functions: Mapping[str, Expression], flip_flop: FlipFlop | None
+) -> str | None:
+    used = set(itertools.chain.from_iterable(function.pins() for function in functions.values()))
+    known = inputs
+    if flip_flop is not None:
+        known = inputs | set(STATES)
+        data = set(flip_flop.next_state.pins())
+        # Three inputs and no feedback: a multiplexer of data and scan data.
+        if len(data) > 2 and not data & set(STATES):
+            return "scan flip-flop"
+        parts = (flip_flop.clocked_on, flip_flop.next_state, flip_flop.clear, flip_flop.preset)
+        used.update(*(part.pins() for part in parts if part is not None))
+    return None if used <= known else "unsupported function"
+
+
+def _names(pin: Group) -> Iterator[str]:
+    return itertools.chain.from_iterable(argument.split() for argument in pin.args)
+
+
+def _expression(group: Group, attribute: str) -> Expression:
+    try:
+        return boolean.parse(group.text(attribute))
+    except LibraryError as error:
+        raise LibraryError(f"{group.where}, {attribute} of {group.label}: {error}") from error
+
+
+def _flip_flop(cell: Group) -> tuple[FlipFlop | None, Mapping[str, Expression]] | str:
+    """Return the state and how the file's state names read as ours, or why it cannot be used."""
+    groups = list(cell.children("ff"))
+    if not groups:
+        return None, {}
+    group = groups[0]
+    if len(groups) > 1 or "clocked_on_also" in group.attributes or not group.args:
+        return "several states"
+    if "clocked_on" not in group.attributes or "next_state" not in group.attributes:
+        return "incomplete flip-flop"
+    names = {name: boolean.pin(ours) for name, ours in zip(group.args, STATES, strict=False)}
+
+    def optional(attribute: str) -> Expression | None:
+        if attribute not in group.attributes:
+            return None
+        return _expression(group, attribute).rename(names)
+
+    both = (group.text("clear_preset_var1")[:1] + group.text("clear_preset_var2")[:1]).upper()
+    clear, preset = optional("clear"), optional("preset")
+    flip_flop = FlipFlop(
+        clocked_on=_expression(group, "clocked_on").rename(names),
+        next_state=_expression(group, "next_state").rename(names),
+        clear=clear,
+        preset=preset,
+        both=both if clear is not None and preset is not None and set(both) <= set("LHNTX") else "",
+    )
+    return flip_flop, names
