@@ -11,6 +11,8 @@ from .overhead import MAC_SHARE, MEMORY_SHARE, chip_overhead
 from .pareto import pareto_front
 from .selection import Selection, select_quality
 
+_OVER = " over "
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrontierPoint:
@@ -70,10 +72,17 @@ class Frontier:
         return tuple(point for point in self.points if point.on_frontier)
 
     @property
-    def quality_label(self) -> str:
-        """The metric with its unit, as on an axis."""
-        unit = "" if self.unit.casefold() in self.metric.casefold() else f" ({self.unit})"
-        return f"{self.metric}{unit}"
+    def short_label(self) -> str:
+        """The metric with its unit, without the list of tasks of a "mean … over A, B, C"."""
+        name = self.metric.partition(_OVER)[0]
+        unit = "" if self.unit.casefold() in name.casefold() else f" ({self.unit})"
+        return f"{name}{unit}"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that a metric such as "mean … over A, B, C" lists."""
+        listed = self.metric.partition(_OVER)[2].split(",")
+        return tuple(task.strip() for task in listed if task.strip())
 
     @property
     def models_label(self) -> str:

@@ -229,13 +229,13 @@ def _annotations(
         for point in points
     ]
     reference = frontier.reference_quality
-    sizes = [(7.2 * len(point.format) + 4, 16.0) for point in points]
+    sizes = [(7.8 * len(point.format) + 6, 16.0) for point in points]
     front = [pixel for pixel, point in zip(pixels, points, strict=True) if point.on_frontier]
     boxes = place_labels(
         pixels,
         sizes,
         Box(4, 4, _NOMINAL[0] - 4, _NOMINAL[1] - 4),
-        lines=step_lines(front),
+        lines=step_lines([*front, (_NOMINAL[0], front[-1][1])]),
         radii=[9 if point.on_frontier else 6 for point in points],
     )
     labels: list[dict[str, object]] = []

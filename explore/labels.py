@@ -55,13 +55,12 @@ class _Scene:
     leaders: list[Segment]
     scale: float
 
-    def cost(self, point: Point, box: Box) -> float:
-        """Return how bad a label at ``box`` is; overlaps weigh more than any distance."""
+    def obstruction(self, point: Point, box: Box) -> float:
+        """Return what a label at ``box`` would cover or cross, in points of distance."""
         leader = (point, box.nearest(point))
         roomy = box.grown(2 * self.scale)
         unit = self.scale**2
-        cost = math.dist(*leader) / self.scale
-        cost += 40 * sum(roomy.overlap(label) for label in self.labels) / unit
+        cost = 40 * sum(roomy.overlap(label) for label in self.labels) / unit
         cost += 20 * sum(roomy.overlap(marker) for marker in self.markers) / unit
         cost += 60 * sum(segment_meets_box(line, roomy) for line in self.lines)
         cost += 200 * sum(segment_meets_box(line, roomy) for line in self.leaders)
@@ -99,11 +98,25 @@ def place_labels(
     placed: dict[int, Box] = {}
     for index in sorted(range(len(points)), key=lambda i: (-_crowd(i, points, scale), i)):
         point = points[index]
-        box = min(_candidates(point, sizes[index], scale), key=lambda b: scene.cost(point, b))
+        box = _best(scene, point, sizes[index])
         placed[index] = box
         scene.labels.append(box)
         scene.leaders.append((point, box.nearest(point)))
     return tuple(placed[index] for index in range(len(points)))
+
+
+def _best(scene: _Scene, point: Point, size: Point) -> Box:
+    best = Box(*point, *point)
+    least = math.inf
+    for radius in _RADII:
+        # The radius is part of the cost, so that no farther ring can win any more.
+        if least <= radius:
+            break
+        for box in _ring(point, size, radius * scene.scale):
+            cost = radius + scene.obstruction(point, box)
+            if cost < least:
+                best, least = box, cost
+    return best
 
 
 def _crowd(index: int, points: Sequence[Point], scale: float) -> float:
@@ -111,21 +124,15 @@ def _crowd(index: int, points: Sequence[Point], scale: float) -> float:
     return sum(1 / (1 + math.dist((x, y), other) / (40 * scale)) for other in points)
 
 
-def _candidates(point: Point, size: Point, scale: float) -> Iterator[Box]:
-    """Yield boxes around the point: on the right first, then anticlockwise, ever further away."""
+def _ring(point: Point, size: Point, radius: float) -> Iterator[Box]:
+    """Yield boxes around the point: on the right first, then anticlockwise."""
     width, height = size
-    for radius in _RADII:
-        for step in range(_ANGLES):
-            angle = 2 * math.pi * step / _ANGLES
-            dx, dy = math.cos(angle), math.sin(angle)
-            centre_x = point[0] + dx * (radius * scale + width / 2)
-            centre_y = point[1] + dy * (radius * scale + height / 2)
-            yield Box(
-                centre_x - width / 2,
-                centre_y - height / 2,
-                centre_x + width / 2,
-                centre_y + height / 2,
-            )
+    for step in range(_ANGLES):
+        angle = 2 * math.pi * step / _ANGLES
+        dx, dy = math.cos(angle), math.sin(angle)
+        x = point[0] + dx * (radius + width / 2) - width / 2
+        y = point[1] + dy * (radius + height / 2) - height / 2
+        yield Box(x, y, x + width, y + height)
 
 
 def step_corners(front: Sequence[Point]) -> list[Point]:

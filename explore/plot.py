@@ -50,39 +50,41 @@ def write_plot(
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise UsageError(f"{path} ends in {kind!r}; a plot is a .png or an .svg file.")
-    write_file(path, render_plot(frontier, kind[1:], published=published))
+    (picture,) = render_plot(frontier, kind[1:], published=published)
+    write_file(path, picture)
 
 
 def render_plot(
     frontier: Frontier,
-    kind: str,
-    *,
+    *kinds: str,
     published: Mapping[str, PublishedHardware] | None = None,
-) -> bytes:
-    """Return the picture's bytes; ``kind`` is ``png`` or ``svg``.
+) -> tuple[bytes, ...]:
+    """Return the picture's bytes for each of ``kinds``: ``png``, ``svg``.
 
     Raises :class:`UsageError` for ``published`` where INT4's area is not known.
     """
     import matplotlib as mpl  # noqa: PLC0415 - slow to import
 
-    # Dates and random identifiers would make every run's file differ.
-    metadata: dict[str, str | None] = {"Date": None} if kind == "svg" else {"Software": None}
+    # Whatever a user's matplotlibrc says, the same data makes the same picture.
     settings: dict[Any, object] = {
         "svg.hashsalt": "nibblemac",
         "svg.fonttype": "path",
         "font.family": ["DejaVu Sans"],
-        "font.size": 10.0,
         "text.usetex": False,
         "text.parse_math": False,
-        "path.simplify": True,
-        "savefig.bbox": None,
     }
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(settings)
         figure = draw_figure(frontier, published=published)
-        stream = io.BytesIO()
-        figure.savefig(stream, format=kind, dpi=_DPI, metadata=metadata, facecolor=PAPER)
+        return tuple(_saved(figure, kind) for kind in kinds)
+
+
+def _saved(figure: "Figure", kind: str) -> bytes:
+    # Dates and versions would make every run's file differ.
+    metadata: dict[str, str | None] = {"Date": None} if kind == "svg" else {"Software": None}
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, dpi=_DPI, metadata=metadata, facecolor=PAPER)
     return stream.getvalue()
 
 

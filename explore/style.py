@@ -19,7 +19,6 @@ _FAMILIES = (
     ("SF", "lookup table", "#7B4FA3"),
 )
 _OTHER = ("other", "#4D4D4D")
-_OVER = " over "
 
 
 def family(name: str) -> tuple[str, str]:
@@ -43,14 +42,9 @@ def plotly_symbol(bits: int) -> str:
 
 
 def quality_axis(frontier: Frontier) -> str:
-    """Return the label of the quality axis, with an arrow for the better direction.
-
-    The list of tasks of a metric such as "mean … over A,B,C" goes to :func:`subtitle`.
-    """
+    """Return the label of the quality axis, with an arrow for the better direction."""
     arrow = "↑ better" if frontier.higher_is_better else "↓ better"
-    name = frontier.metric.partition(_OVER)[0]
-    unit = "" if frontier.unit.casefold() in name.casefold() else f" ({frontier.unit})"
-    return f"{name}{unit}   {arrow}"
+    return f"{frontier.short_label}   {arrow}"
 
 
 def area_axis(name: str) -> str:
@@ -85,10 +79,9 @@ def title(frontier: Frontier) -> str:
 
 
 def subtitle(frontier: Frontier) -> str:
-    """Return one line that names library and tools, without which no area may be compared."""
+    """Return one line that names library and tools, which no comparison may mix, and tasks."""
     tools = ", ".join(f"{name} {version}" for name, version in frontier.tools.items())
     parts = [f"cell library {frontier.library}", tools]
-    tasks = frontier.metric.partition(_OVER)[2]
-    if tasks:
-        parts.append("over " + ", ".join(task.strip() for task in tasks.split(",")))
+    if frontier.tasks:
+        parts.append("over " + ", ".join(frontier.tasks))
     return "; ".join(part for part in parts if part)

@@ -1,44 +1,19 @@
 """Every table of the project as rows of text: the command line and the report print the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from ..formats.mac import MacSpec
 from ..formats.metrics import METRICS
 from ..formats.published import PublishedHardware
 from ..formats.record import Format
+from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
 from .areas import INT4, smallest_by_format
 from .frontier import Frontier
 from .overhead import chip_overhead
 
 MISSING = "–"
-PAPER_GROUP = "the paper, Table 10 (28 nm)"
-
-
-class Verification(Protocol):
-    """The outcome of checking one design at one level (``rtl``, ``netlist``)."""
-
-    @property
-    def format(self) -> str:
-        """The weight format's name."""
-
-    @property
-    def architecture(self) -> str:
-        """The architecture's name."""
-
-    @property
-    def level(self) -> str:
-        """What was simulated."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether every value equalled the reference's."""
-
-    @property
-    def cases(self) -> int:
-        """How many values were compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,12 +28,16 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextTable:
-    """Rows of text; ``strong`` marks cells as (row, column), ``marked`` whole rows."""
+    """Rows of text; ``strong`` marks cells as (row, column), ``marked`` whole rows.
+
+    ``remarks`` explain single cells.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     strong: frozenset[tuple[int, int]] = frozenset()
     marked: frozenset[int] = frozenset()
+    remarks: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:
@@ -74,7 +53,13 @@ class TextTable:
 
 def shown(name: str, value: float | None) -> str:
     """Return a figure with its metric's digits and thousands separators, without the unit."""
-    return MISSING if value is None else f"{value:,.{METRICS[name].digits}f}"
+    return MISSING if value is None else number(value, METRICS[name].digits)
+
+
+def number(value: float, digits: int) -> str:
+    """Return a number with separators and a true minus sign; what rounds to zero has no sign."""
+    text = f"{value:,.{digits}f}"
+    return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
 
 
 def heading(name: str, group: str = "") -> Column:
@@ -84,91 +69,118 @@ def heading(name: str, group: str = "") -> Column:
     return Column(label=f"{metric.label}{unit}", group=group, meaning=metric.meaning)
 
 
-def area_table(
-    areas: Sequence[AreaResult], published: Mapping[str, PublishedHardware] | None = None
-) -> TextTable:
-    """Return one row a format, its smallest design; ``published`` adds the paper's columns.
+def area_table(areas: Sequence[AreaResult]) -> TextTable:
+    """Return one row a format: its smallest design.
 
     Raises :class:`DataError` for areas that cannot be compared.
     """
     best = smallest_by_format(areas)
     int4 = best.get(INT4)
-    ours = f"ours, {next(iter(best.values())).library}"
-    columns = [
+    names = (
+        "area_um2",
+        "area_ge",
+        "ratio_to_int4",
+        "multiplier_um2",
+        "accumulator_um2",
+        "sequential_um2",
+        "accumulator_bits",
+        "chip_overhead_pct",
+    )
+    columns = (
         Column(label="format", numeric=False),
         Column(label="bits"),
-        *(
-            heading(name, ours)
-            for name in (
-                "area_um2",
-                "area_ge",
-                "ratio_to_int4",
-                "multiplier_um2",
-                "accumulator_um2",
-                "sequential_um2",
-                "accumulator_bits",
-                "chip_overhead_pct",
-            )
-        ),
-        Column(label="architecture", group=ours, numeric=False),
-        Column(label="recipe", group=ours, numeric=False),
-    ]
-    if published is not None:
-        columns += [
-            heading(name, PAPER_GROUP)
-            for name in (
-                "area_um2",
-                "ratio_to_int4",
-                "multiplier_um2",
-                "accumulator_um2",
-                "accumulator_bits",
-                "chip_overhead_pct",
-            )
-        ]
+        *map(heading, names),
+        Column(label="cells", meaning="how many cells, flip-flops among them"),
+        Column(label="architecture", numeric=False),
+        Column(label="recipe", numeric=False),
+    )
     rows = []
     for name, area in best.items():
-        row = [
-            name,
-            str(area.bits),
-            shown("area_um2", area.area_um2),
-            shown("area_ge", area.area_ge),
-            shown("ratio_to_int4", area.area_um2 / int4.area_um2 if int4 else None),
-            shown("multiplier_um2", area.multiplier_um2),
-            shown("accumulator_um2", area.accumulator_um2),
-            shown("sequential_um2", area.sequential_um2),
-            shown("accumulator_bits", area.accumulator_bits),
-            shown(
-                "chip_overhead_pct",
-                100 * chip_overhead(area.area_um2, int4.area_um2, area.bits) if int4 else None,
-            ),
-            area.architecture,
-            area.recipe,
-        ]
-        if published is not None:
-            row += _published_cells(published, name)
-        rows.append(tuple(row))
+        ours = _our_figures(area, int4)
+        rows.append(
+            (
+                name,
+                str(area.bits),
+                *(shown(figure, ours[figure]) for figure in names),
+                f"{sum(area.cells.values()):,}",
+                area.architecture,
+                area.recipe,
+            )
+        )
+    return TextTable(columns=columns, rows=tuple(rows))
+
+
+def comparison_table(
+    areas: Sequence[AreaResult], published: Mapping[str, PublishedHardware]
+) -> TextTable:
+    """Return one row a format: the figures of the paper's Table 10, ours and the paper's.
+
+    Raises :class:`DataError` for areas that cannot be compared.
+    """
+    best = smallest_by_format(areas)
+    int4 = best.get(INT4)
+    names = (
+        "area_um2",
+        "ratio_to_int4",
+        "multiplier_um2",
+        "accumulator_um2",
+        "accumulator_bits",
+        "chip_overhead_pct",
+    )
+    columns = [Column(label="format", numeric=False), Column(label="bits")]
+    for name in names:
+        label = heading(name).label
+        meaning = METRICS[name].meaning
+        columns.append(Column(label="ours", group=label, meaning=meaning))
+        columns.append(Column(label="paper", group=label, meaning=meaning))
+    rows = []
+    for name, area in best.items():
+        ours, theirs = _our_figures(area, int4), _published_figures(published, name)
+        cells = [name, str(area.bits)]
+        for figure in names:
+            cells += [shown(figure, ours[figure]), shown(figure, theirs.get(figure))]
+        rows.append(tuple(cells))
     return TextTable(columns=tuple(columns), rows=tuple(rows))
 
 
-def _published_cells(published: Mapping[str, PublishedHardware], name: str) -> list[str]:
-    row = published.get(name)
+def _our_figures(area: AreaResult, int4: AreaResult | None) -> dict[str, float | None]:
+    return {
+        "area_um2": area.area_um2,
+        "area_ge": area.area_ge,
+        "ratio_to_int4": area.area_um2 / int4.area_um2 if int4 else None,
+        "multiplier_um2": area.multiplier_um2,
+        "accumulator_um2": area.accumulator_um2,
+        "sequential_um2": area.sequential_um2,
+        "accumulator_bits": area.accumulator_bits,
+        "chip_overhead_pct": 100 * chip_overhead(area.area_um2, int4.area_um2, area.bits)
+        if int4
+        else None,
+    }
+
+
+def _published_figures(
+    published: Mapping[str, PublishedHardware], name: str
+) -> dict[str, float | None]:
+    row, int4 = published.get(name), published.get(INT4)
     if row is None:
-        return [MISSING] * 6
-    int4 = published.get(INT4)
-    return [
-        shown("area_um2", row.mac_um2),
-        shown("ratio_to_int4", row.mac_um2 / int4.mac_um2 if int4 else None),
-        shown("multiplier_um2", row.multiplier_um2),
-        shown("accumulator_um2", row.accumulator_um2),
-        shown("accumulator_bits", row.accumulator_bits),
-        shown("chip_overhead_pct", row.chip_overhead_pct),
-    ]
+        return {}
+    return {
+        "area_um2": row.mac_um2,
+        "ratio_to_int4": row.mac_um2 / int4.mac_um2 if int4 else None,
+        "multiplier_um2": row.multiplier_um2,
+        "accumulator_um2": row.accumulator_um2,
+        "accumulator_bits": row.accumulator_bits,
+        "chip_overhead_pct": row.chip_overhead_pct,
+    }
 
 
-def architecture_table(areas: Sequence[AreaResult]) -> TextTable:
+def architecture_table(
+    areas: Sequence[AreaResult], refusals: Mapping[tuple[str, str], str] | None = None
+) -> TextTable:
     """Return format × architecture: the smallest area over recipes (µm²), each row's least strong.
 
-    A dash is an architecture that does not serve the format, or that was not asked for.
+    A dash is an architecture that does not serve the format, or that was not asked for;
+    ``refusals`` gives by format and architecture why.
     """
     names = list(dict.fromkeys(area.architecture for area in areas))
     by_format: dict[str, dict[str, float]] = {}
@@ -176,19 +188,25 @@ def architecture_table(areas: Sequence[AreaResult]) -> TextTable:
         row = by_format.setdefault(area.format, {})
         row[area.architecture] = min(area.area_um2, row.get(area.architecture, area.area_um2))
     rows = []
-    strong = set()
+    strong: set[tuple[int, int]] = set()
+    remarks: dict[tuple[int, int], str] = {}
     for index, (name, row) in enumerate(by_format.items()):
         rows.append((name, *(shown("area_um2", row.get(column)) for column in names)))
         least = min(row.values())
-        strong |= {(index, 1 + names.index(a)) for a, value in row.items() if value == least}
+        for position, architecture in enumerate(names, 1):
+            if row.get(architecture) == least:
+                strong.add((index, position))
+            reason = (refusals or {}).get((name, architecture))
+            if architecture not in row and reason:
+                remarks[index, position] = reason
     columns = (
         Column(label="format", numeric=False),
         *(Column(label=name, group="MAC area (µm²)") for name in names),
     )
-    return TextTable(columns=columns, rows=tuple(rows), strong=frozenset(strong))
+    return TextTable(columns=columns, rows=tuple(rows), strong=frozenset(strong), remarks=remarks)
 
 
-def verification_table(results: Iterable[Verification]) -> TextTable:
+def verification_table(results: Iterable[VerifyResult]) -> TextTable:
     """Return format × (architecture, level): how many values were compared, and whether all agreed.
 
     Rows with a failure are marked.
@@ -198,11 +216,13 @@ def verification_table(results: Iterable[Verification]) -> TextTable:
         {(result.architecture, result.level) for result in listed},
         key=lambda key: (key[0], key[1] != "rtl", key[1]),
     )
-    by_format: dict[str, dict[tuple[str, str], list[Verification]]] = {}
+    by_format: dict[str, dict[tuple[str, str], list[VerifyResult]]] = {}
     for result in listed:
         cells = by_format.setdefault(result.format, {})
         cells.setdefault((result.architecture, result.level), []).append(result)
-    rows, marked = [], set()
+    rows: list[tuple[str, ...]] = []
+    marked: set[int] = set()
+    remarks: dict[tuple[int, int], str] = {}
     for index, (name, cells) in enumerate(by_format.items()):
         row = [name]
         for key in keys:
@@ -213,13 +233,14 @@ def verification_table(results: Iterable[Verification]) -> TextTable:
             passed = all(result.passed for result in here)
             if not passed:
                 marked.add(index)
+                remarks[index, len(row)] = "\n".join(r.describe() for r in here if not r.passed)
             row.append(f"{'✓' if passed else '✗'} {sum(result.cases for result in here):,}")
         rows.append(tuple(row))
     columns = (
         Column(label="format", numeric=False),
         *(Column(label=level, group=architecture) for architecture, level in keys),
     )
-    return TextTable(columns=columns, rows=tuple(rows), marked=frozenset(marked))
+    return TextTable(columns=columns, rows=tuple(rows), marked=frozenset(marked), remarks=remarks)
 
 
 def frontier_table(frontier: Frontier) -> TextTable:
@@ -227,7 +248,7 @@ def frontier_table(frontier: Frontier) -> TextTable:
     columns = (
         Column(label="", numeric=False, meaning="★ on the frontier"),
         Column(label="format", numeric=False),
-        Column(label=frontier.quality_label, meaning=frontier.metric),
+        Column(label=frontier.short_label, meaning=frontier.metric),
         heading("area_um2"),
         heading("area_ge"),
         heading("ratio_to_int4"),
@@ -239,7 +260,7 @@ def frontier_table(frontier: Frontier) -> TextTable:
         (
             "★" if point.on_frontier else "",
             point.format,
-            f"{point.quality:.3f}",
+            number(point.quality, 3),
             shown("area_um2", point.area_um2),
             shown("area_ge", point.area_ge),
             shown("ratio_to_int4", point.ratio_to_int4),
@@ -267,8 +288,8 @@ def accumulator_table(
         rows.append(
             (
                 item.name,
-                f"{low:,}",
-                f"{high:,}",
+                number(low, 0),
+                number(high, 0),
                 str(spec.accumulator_bits),
                 str(theirs),
                 _why(spec, theirs),

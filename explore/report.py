@@ -1,0 +1,286 @@
+"""The report: one HTML page with tables and plots, and the data it shows, in one folder."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from ..formats.accuracy import AccuracyRow
+from ..formats.errors import DataError
+from ..formats.mac import MacSpec
+from ..formats.published import PublishedHardware, published_hardware, published_quality
+from ..formats.record import Format
+from ..sim.result import VerifyResult
+from ..synth.result import AreaResult
+from ..synth.result import to_csv as areas_to_csv
+from .areas import check_comparable, smallest_by_format
+from .conclusions import Conclusion, Verdict, judge
+from .evidence import PHI2, SEVEN, gather
+from .frontier import Frontier, build_frontier
+from .frontier_io import frontier_to_json, points_to_csv
+from .interactive import POLICY, chart_html, draw_script, plotly_js
+from .output import write_folder
+from .plot import render_plot
+from .selection import Selection
+from .style import title as frontier_title
+from .tables import (
+    accumulator_table,
+    architecture_table,
+    area_table,
+    comparison_table,
+    frontier_table,
+    verification_table,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DesignFailure:
+    """A design that could not be synthesized, and why, as a sentence."""
+
+    format: str
+    architecture: str
+    recipe: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportData:
+    """All that the report shows.
+
+    ``areas`` are every design's (one library, one set of tools); ``formats`` the records of their
+    formats in the order of the tables. ``rows`` and ``published`` default to the figures that
+    ship with the project. ``machine`` is shown as it is, such as processor and system.
+    """
+
+    areas: tuple[AreaResult, ...]
+    formats: tuple[Format, ...]
+    verifications: tuple[VerifyResult, ...] = ()
+    failures: tuple[DesignFailure, ...] = ()
+    rows: tuple[AccuracyRow, ...] = field(default_factory=lambda: published_quality().rows)
+    published: Mapping[str, PublishedHardware] = field(default_factory=published_hardware)
+    machine: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Section:
+    """A frontier's part of the page; ``frontier`` is None where it could not be built."""
+
+    key: str
+    heading: str
+    source: str
+    frontier: Frontier | None
+    problem: str
+
+
+_FRONTIERS = (
+    ("phi2", "Phi-2, weight-only, blocks of 128", "the paper's Table 5", PHI2),
+    ("seven", "Seven models' WikiText-2 perplexity", "the paper's Table 3, no clipping", SEVEN),
+)
+
+
+def write_report(data: ReportData, directory: Path) -> Path:
+    """Write the report and return the path of its page, ``directory/index.html``.
+
+    Beside it: ``area.csv``, ``area.json``, ``verification.json``, ``conclusions.json``, and for
+    each frontier its points as CSV and JSON and its plots as PNG and SVG. The same data gives the
+    same bytes. Raises :class:`DataError` for areas that cannot be compared, and
+    :class:`OutputError` where the folder cannot be written; nothing is half-written then.
+    """
+    write_folder(directory, render_report(data))
+    return directory / "index.html"
+
+
+def render_report(data: ReportData) -> dict[str, bytes]:
+    """Return the report's files by name, the page last."""
+    check_comparable(data.areas)
+    areas = _ordered(data)
+    conclusions = judge(gather(areas, data.published, data.rows))
+    sections = []
+    for key, heading, source, selection in _FRONTIERS:
+        frontier, problem = _frontier(areas, data.rows, selection)
+        sections.append(
+            _Section(key=key, heading=heading, source=source, frontier=frontier, problem=problem)
+        )
+    contents = {
+        "area.csv": areas_to_csv(areas).encode(),
+        "area.json": _json([area.to_json() for area in areas]),
+        "verification.json": _json([result.to_json() for result in data.verifications]),
+        "conclusions.json": _json([_conclusion_record(item) for item in conclusions]),
+    }
+    for section in sections:
+        if section.frontier is not None:
+            contents |= _frontier_files(section.key, section.frontier, data.published)
+    page = _page(data, areas, conclusions, sections, list(contents))
+    return {**contents, "index.html": page.encode()}
+
+
+def _ordered(data: ReportData) -> list[AreaResult]:
+    order = {item.name: index for index, item in enumerate(data.formats)}
+    return sorted(data.areas, key=lambda area: order.get(area.format, len(order)))
+
+
+def _frontier(
+    areas: Iterable[AreaResult], rows: Iterable[AccuracyRow], selection: Selection
+) -> tuple[Frontier | None, str]:
+    try:
+        return build_frontier(areas, rows, selection), ""
+    except DataError as error:
+        return None, str(error)
+
+
+def _frontier_files(
+    key: str, frontier: Frontier, published: Mapping[str, PublishedHardware]
+) -> dict[str, bytes]:
+    stem = f"frontier-{key}"
+    contents = {
+        f"{stem}.csv": points_to_csv(frontier.points).encode(),
+        f"{stem}.json": frontier_to_json(frontier).encode(),
+    }
+    contents[f"{stem}.png"], contents[f"{stem}.svg"] = render_plot(frontier, "png", "svg")
+    if all(point.ratio_to_int4 is not None for point in frontier.points):
+        contents[f"{stem}-paper.png"], contents[f"{stem}-paper.svg"] = render_plot(
+            frontier, "png", "svg", published=published
+        )
+    return contents
+
+
+def _page(
+    data: ReportData,
+    areas: list[AreaResult],
+    conclusions: tuple[Conclusion, ...],
+    sections: list[_Section],
+    names: list[str],
+) -> str:
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - slow to import
+    from markupsafe import Markup  # noqa: PLC0415
+
+    template = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    ).from_string(
+        files(__package__).joinpath("templates", "report.html.j2").read_text(encoding="utf-8")
+    )
+    charts = {
+        section.key: Markup(chart_html(section.frontier, f"chart-{section.key}"))  # noqa: S704 - escaped
+        for section in sections
+        if section.frontier is not None
+    }
+    best = smallest_by_format(areas)
+    listed = [item for item in data.formats if item.name in best]
+    return template.render(
+        policy=POLICY,
+        version=data.version,
+        summary=_summary(data, areas, conclusions, sections),
+        provenance=_provenance(data, areas),
+        comparison_table=comparison_table(areas, data.published),
+        area_table=area_table(areas),
+        accumulator_table=accumulator_table(listed, data.published),
+        architecture_table=architecture_table(areas, _refusals(listed, areas)),
+        verification_table=verification_table(data.verifications) if data.verifications else None,
+        wrong=[result for result in data.verifications if not result.passed],
+        failures=data.failures,
+        sections=sections,
+        tables={s.key: frontier_table(s.frontier) for s in sections if s.frontier is not None},
+        titles={s.key: frontier_title(s.frontier) for s in sections if s.frontier is not None},
+        charts=charts,
+        conclusions=conclusions,
+        names=sorted(names),
+        plotly=Markup(plotly_js()) if charts else "",  # noqa: S704 - plotly's own script
+        draw=Markup(draw_script([f"chart-{key}" for key in charts])),  # noqa: S704 - fixed ids
+    )
+
+
+def _refusals(formats: list[Format], areas: list[AreaResult]) -> dict[tuple[str, str], str]:
+    """Return why an architecture does not serve a format, by both names."""
+    from ..rtl.architectures import ARCHITECTURES, refusal  # noqa: PLC0415 - imports amaranth
+
+    used = [name for name in ARCHITECTURES if name in {area.architecture for area in areas}]
+    reasons = {}
+    for item in formats:
+        for name in used:
+            reason = refusal(MacSpec(weight=item, activation=item), name)
+            if reason is not None:
+                reasons[item.name, name] = reason
+    return reasons
+
+
+def _summary(
+    data: ReportData,
+    areas: list[AreaResult],
+    conclusions: tuple[Conclusion, ...],
+    sections: list[_Section],
+) -> list[str]:
+    formats = {area.format for area in areas}
+    architectures = {area.architecture for area in areas}
+    recipes = {area.recipe for area in areas}
+    lines = [
+        f"{_count(len(formats), 'format')} in {_count(len(areas), 'design')}: up to "
+        f"{_count(len(architectures), 'architecture')} and {_count(len(recipes), 'recipe')}, "
+        f"in the cell library {areas[0].library}."
+    ]
+    if data.verifications:
+        passed = sum(result.passed for result in data.verifications)
+        cases = sum(result.cases for result in data.verifications)
+        lines.append(
+            f"{passed} of {len(data.verifications)} verifications passed; {cases:,} accumulator "
+            "values were compared with the reference."
+        )
+    else:
+        lines.append("No design was verified for this report.")
+    for section in sections:
+        if section.frontier is not None:
+            front = ", ".join(point.format for point in section.frontier.front)
+            lines.append(f"Frontier, {section.heading}: {front}.")
+    counts = {v: sum(item.verdict is v for item in conclusions) for v in Verdict}
+    told = ", ".join(f"{count} {_verb(v, count)}" for v, count in counts.items() if count)
+    lines.append(f"Of {len(conclusions)} conclusions of the paper, {told}.")
+    return lines
+
+
+def _verb(verdict: Verdict, count: int) -> str:
+    plural = {
+        Verdict.HOLDS: "hold",
+        Verdict.PARTLY: "hold in part",
+        Verdict.FAILS: "do not hold",
+    }
+    return verdict.value if count == 1 else plural.get(verdict, verdict.value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _provenance(data: ReportData, areas: list[AreaResult]) -> list[tuple[str, str]]:
+    first = areas[0]
+    rows = [("nibblemac", data.version)] if data.version else []
+    rows += sorted(first.tools.items())
+    rows += [
+        ("cell library", f"{first.library} (SHA-256 {first.library_digest[:16]}…)"),
+        ("products without loss", str(first.terms)),
+    ]
+    rows += [("simulator", name) for name in sorted({v.simulator for v in data.verifications})]
+    rows += [("cocotb", name) for name in sorted({v.cocotb for v in data.verifications})]
+    return rows + list(data.machine.items())
+
+
+def _conclusion_record(item: Conclusion) -> dict[str, object]:
+    return {
+        "key": item.key,
+        "claim": item.claim,
+        "source": item.source,
+        "verdict": item.verdict.value,
+        "checks": [
+            {
+                "basis": check.basis,
+                "holds": check.holds,
+                "figures": check.figures,
+                "counts": check.counts,
+            }
+            for check in item.checks
+        ],
+    }
+
+
+def _json(record: object) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
