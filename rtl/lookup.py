@@ -28,17 +28,30 @@ def drive(m: Module, output: Signal, code: Value, values: Sequence[int | None]) 
         m.d.comb += output.eq(Cat(parts))
     if not free:
         return
-    # A dense list of cases synthesises no worse than an array and reads as the table it is.
+    rows: dict[int, list[int]] = {}
+    columns = [_filled(_column(values, bit)) for bit in free]
+    for index, row in enumerate(zip(*columns, strict=True)):
+        rows.setdefault(sum(bit << place for place, bit in enumerate(row)), []).append(index)
     with m.Switch(code):
-        for index, value in enumerate(values):
-            with m.Case(index):
-                m.d.comb += looked_up.eq(
-                    sum(((value or 0) >> bit & 1) << place for place, bit in enumerate(free))
-                )
+        for row_value, indices in rows.items():
+            with m.Case(*indices):
+                m.d.comb += looked_up.eq(row_value)
 
 
 def _column(values: Sequence[int | None], bit: int) -> list[int | None]:
     return [None if value is None else value >> bit & 1 for value in values]
+
+
+def _filled(column: Sequence[int | None]) -> list[int]:
+    """Give each free entry the value of the nearest code, so that fewer boundaries remain."""
+    return [
+        next(
+            value
+            for distance in range(len(column))
+            if (value := column[code ^ distance]) is not None
+        )
+        for code in range(len(column))
+    ]
 
 
 def _wire(code_bits: int, column: Sequence[int | None]) -> tuple[int | None, int] | None:

@@ -4,8 +4,9 @@ import enum
 from functools import reduce
 from math import inf
 from operator import or_
+from typing import NamedTuple
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from ..formats.mac import MacSpec
 from ..formats.record import Format
@@ -88,22 +89,24 @@ class ShiftAddMultiplier(Multiplier):
         return m
 
     def _floating(self, m: Module) -> None:
-        operands = []
-        for name, code, number_format in self._operands():
-            form = float_form(number_format)
-            if form is None:
-                plain = m.submodules[f"{name}_decoder"] = SignMagnitudeDecoder(number_format)
-                m.d.comb += plain.code.eq(code)
-                operands.append((plain.sign, plain.magnitude, Const(0, 0), 0))
-            else:
-                decoder = m.submodules[f"{name}_decoder"] = FloatDecoder(number_format, form)
-                m.d.comb += decoder.code.eq(code)
-                operands.append((decoder.sign, decoder.mantissa, decoder.exponent, decoder.bias))
-        signs, mantissas, exponents, biases = zip(*operands, strict=True)
-        shifted = (mantissas[0] * mantissas[1]) << (exponents[0] + exponents[1])
-        bias = sum(biases)
-        magnitude = shifted[bias:] if bias >= 0 else shifted << -bias
-        self.drive_product(m, signs[0] ^ signs[1], magnitude)
+        weight, activation = [
+            _floating_operand(m, name, code, number_format)
+            for name, code, number_format in self._operands()
+        ]
+        mantissa = Signal(len(weight.mantissa) + len(activation.mantissa))
+        exponent = Signal(max(len(weight.exponent), len(activation.exponent)) + 1)
+        magnitude = Signal(len(self.product))
+        m.d.comb += [
+            mantissa.eq(weight.mantissa * activation.mantissa),
+            exponent.eq(weight.exponent + activation.exponent),
+        ]
+        # A case for each sum that occurs makes less logic than a shifter for all sums. Another sum
+        # is met with a mantissa of zero only, so the switch's zero is right for it.
+        with m.Switch(exponent):
+            for total in sorted({w + a for w in weight.exponents for a in activation.exponents}):
+                with m.Case(total + weight.bias + activation.bias):
+                    m.d.comb += magnitude.eq(mantissa << total)
+        self.drive_product(m, weight.sign ^ activation.sign, magnitude)
 
     def _two_powers(self, m: Module) -> None:
         # The copies of the operand with fewer shifts cost fewer gates.
@@ -122,6 +125,32 @@ class ShiftAddMultiplier(Multiplier):
             ("weight", self.weight, self.spec.weight),
             ("activation", self.activation, self.spec.activation),
         ]
+
+
+class _Operand(NamedTuple):
+    """An operand as ``(-1)**sign × mantissa × 2**(exponent - bias)``.
+
+    ``exponents`` are the values of ``exponent - bias`` that occur.
+    """
+
+    sign: Value
+    mantissa: Value
+    exponent: Value
+    bias: int
+    exponents: set[int]
+
+
+def _floating_operand(m: Module, name: str, code: Value, number_format: Format) -> _Operand:
+    """Decode an operand; one without the floating form is a mantissa with exponent zero."""
+    form = float_form(number_format)
+    if form is None:
+        plain = m.submodules[f"{name}_decoder"] = SignMagnitudeDecoder(number_format)
+        m.d.comb += plain.code.eq(code)
+        return _Operand(plain.sign, plain.magnitude, Const(0, 1), 0, {0})
+    decoder = m.submodules[f"{name}_decoder"] = FloatDecoder(number_format, form)
+    m.d.comb += decoder.code.eq(code)
+    exponents = {exponent for exponent in form.exponents if exponent is not None}
+    return _Operand(decoder.sign, decoder.mantissa, decoder.exponent, decoder.bias, exponents)
 
 
 def _shifted_copy(value: Value, select: Value, shifts: tuple[int, ...]) -> Value:
