@@ -1,0 +1,150 @@
+"""The reference quantizer: a tensor to codes and scales, and back.
+
+1. scale: one a block, by :class:`.ScaleSpec`; finite and never 0 (:mod:`.clipping`).
+2. code: of the level nearest to x ÷ scale, saturating, ties by the format (:mod:`.codec`).
+3. back: level × scale.
+
+Scales and quotients are float64 for float64 tensors and float32 for all others; the decision on
+the quotient is exact.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .blocks import BlockLayout
+from .clipping import absmax_scales, mse_scales
+from .codec import check_tensor, codec, compute_dtype
+from .errors import FormatError, TensorError, UsageError
+from .packing import pack_codes
+from .record import Format
+from .scale import Clipping, ScaleSpec
+
+# Rows are processed in groups of about this many elements, which bounds temporary memory.
+_GROUP = 2**22
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Quantized:
+    """A quantized tensor.
+
+    ``codes`` is uint8 in the tensor's shape. ``scales`` is float32 or float64 in
+    :attr:`BlockLayout.scale_shape`: the number of blocks stands in the reduction axis's place, and
+    for one scale the rank is 0. ``dtype`` is the original tensor's.
+    """
+
+    codes: Tensor
+    scales: Tensor
+    format: Format
+    spec: ScaleSpec
+    dtype: torch.dtype
+
+    @property
+    def layout(self) -> BlockLayout:
+        """How the codes fall into blocks."""
+        return BlockLayout.of(self.codes.shape, self.spec)
+
+    def levels(self) -> Tensor:
+        """Return each code's level, before the scale, in the scales' dtype and the codes' shape."""
+        return codec(self.format, self.scales.dtype, self.codes.device).decode(self.codes)
+
+    def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
+        """Return level × scale in ``dtype``, or in the original tensor's dtype.
+
+        The product is computed in the scales' dtype and never overflows ``dtype``.
+        """
+        dtype = self.dtype if dtype is None else dtype
+        if not dtype.is_floating_point:
+            raise UsageError(f"dtype is {dtype}; levels need a floating-point dtype.")
+        if not self.codes.numel():
+            return torch.empty(self.codes.shape, dtype=dtype, device=self.codes.device)
+        layout = self.layout
+        tables = codec(self.format, self.scales.dtype, self.codes.device)
+        parts = [
+            tables.decode(codes) * scales
+            for codes, scales in zip(
+                layout.split(self.codes), layout.split_scales(self.scales), strict=True
+            )
+        ]
+        limit = min(torch.finfo(dtype).max, torch.finfo(self.scales.dtype).max)
+        return layout.join(parts).clamp_(-limit, limit).to(dtype)
+
+    def packed(self) -> Tensor:
+        """Return the codes two to a byte along the last axis, see :func:`.pack_codes`.
+
+        Raises :class:`FormatError` for a format of more than 4 bits.
+        """
+        if self.format.bits > 4:
+            raise FormatError(
+                f"{self.format.name} has {self.format.bits} bits; only codes of 4 bits or fewer "
+                "fit two to a byte."
+            )
+        return pack_codes(self.codes)
+
+
+def quantize(
+    tensor: Tensor,
+    format: Format,  # noqa: A002 - the field's word
+    spec: ScaleSpec | None = None,
+    *,
+    name: str = "",
+) -> Quantized:
+    """Quantize a floating-point tensor of any shape, dtype and device, with one scale a block.
+
+    ``spec`` is one absmax scale for the whole tensor unless given; ``name`` is the tensor's, for
+    errors. Raises :class:`TensorError` for NaN and infinities, naming the block, and for what is
+    no dense floating-point tensor; :class:`UsageError` for an axis that the tensor does not have,
+    and for a signed scale with a format whose largest magnitudes agree.
+    """
+    spec = ScaleSpec() if spec is None else spec
+    where = f"The tensor {name!r}" if name else "The tensor"
+    check_tensor(tensor, where)
+    if spec.signed and not format.is_asymmetric:
+        raise UsageError(
+            f"A signed scale was asked for, but {format.name}'s largest levels are equal in "
+            "magnitude, so that the sign changes nothing; use signed=False."
+        )
+    tensor = tensor.detach()
+    layout = BlockLayout.of(tensor.shape, spec)
+    dtype = compute_dtype(tensor.dtype)
+    if tensor.numel():
+        coded = [_quantize_rows(rows, format, spec, dtype) for rows in layout.split(tensor)]
+        codes = layout.join([part[0] for part in coded])
+        scales = layout.join_scales([part[1] for part in coded])
+    else:
+        codes = torch.empty(tensor.shape, dtype=torch.uint8, device=tensor.device)
+        scales = torch.ones(layout.scale_shape, dtype=dtype, device=tensor.device)
+    if not bool(scales.isfinite().all()):
+        raise _not_finite(tensor, layout, where)
+    return Quantized(codes=codes, scales=scales, format=format, spec=spec, dtype=tensor.dtype)
+
+
+def _quantize_rows(
+    rows: Tensor,
+    format: Format,  # noqa: A002
+    spec: ScaleSpec,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """Return codes (rows, length) and scales (rows, 1); a row with NaN has a scale that is not."""
+    tables = codec(format, dtype, rows.device)
+    find_scales = mse_scales if spec.clipping is Clipping.MSE else absmax_scales
+    group = max(1, _GROUP // rows.shape[1])
+    codes = torch.empty(rows.shape, dtype=torch.uint8, device=rows.device)
+    scales = torch.empty((rows.shape[0], 1), dtype=dtype, device=rows.device)
+    for start in range(0, rows.shape[0], group):
+        part = slice(start, start + group)
+        values = rows[part].to(dtype)
+        scales[part] = find_scales(values, format, signed=spec.signed)
+        codes[part] = tables.encode(values / scales[part])
+    return codes, scales
+
+
+def _not_finite(tensor: Tensor, layout: BlockLayout, where: str) -> TensorError:
+    bad = (~tensor.to(compute_dtype(tensor.dtype)).isfinite()).nonzero()
+    index = tuple(int(i) for i in bad[0])
+    value = float(tensor[index])
+    return TensorError(
+        f"{where} holds {value} at index {index}, in block {layout.block_of(index)}, and "
+        f"{len(bad)} such values in all; only finite values can be quantized."
+    )
