@@ -73,10 +73,12 @@ def _state(state: FlipFlop, needs_inverse: bool) -> Iterator[str]:
             branches.append((_condition(active), value))
     yield "  reg IQ;"
     yield f"  always @({' or '.join(edges)})"
+    keyword = "if"
     for condition, value in branches:
-        yield f"    if ({condition}) IQ <= {value};"
-        yield "    else"
-    yield f"    IQ <= {state.next_state.verilog(identifier)};"
+        yield f"    {keyword} ({condition}) IQ <= {value};"
+        keyword = "else if"
+    following = f"IQ <= {state.next_state.verilog(identifier)};"
+    yield f"    else {following}" if branches else f"    {following}"
     if needs_inverse:
         inverse = "~IQ"
         letter = state.both[1:]
@@ -95,4 +97,4 @@ def _edge(active: Expression) -> str:
 
 def _condition(active: Expression) -> str:
     text = active.verilog(identifier)
-    return text if active.operator == "pin" else f"({text})"
+    return f"({text})" if active.operator in "*+^" else text

@@ -13,15 +13,18 @@ from .cells import Arc, Cell, CellLibrary, InputPin, OutputPin
 _TABLE, _POWER, _PIN = "timing_grid", "power_grid", "slew_grid"
 
 
-def to_liberty(library: CellLibrary) -> str:
-    """Return the library as Liberty text.
+def to_liberty(library: CellLibrary, *, timing: bool = True, area_scale: float = 1.0) -> str:
+    """Return the library as Liberty text; of its provenance only the licence notice is written.
 
-    Every fact is written; provenance other than the licence notice is not.
+    Without ``timing``, delays, energies and setup times are left out, which makes the file an
+    eighth as long: ABC then takes every gate's delay as 1, as ``amap`` and ``&nf`` do anyway.
+    ``area_scale`` multiplies areas. ABC keeps two decimals of an area, too few where a gate has
+    less than 1 µm²: give it (and nothing else) a file with a scale of 100 or 1000.
     """
-    return "\n".join([*_head(library), *_cells(library), "}", ""])
+    return "\n".join([*_head(library, timing), *_cells(library, timing, area_scale), "}", ""])
 
 
-def _head(library: CellLibrary) -> Iterator[str]:
+def _head(library: CellLibrary, timing: bool) -> Iterator[str]:
     corner = library.corner
     if library.notice:
         yield "/*\n" + library.notice.replace("*/", "* /") + "\n*/"
@@ -42,7 +45,7 @@ def _head(library: CellLibrary) -> Iterator[str]:
         yield f"output_threshold_pct_{edge} : 50;"
         yield f"slew_lower_threshold_pct_{edge} : {_number(corner.slew_lower)};"
         yield f"slew_upper_threshold_pct_{edge} : {_number(corner.slew_upper)};"
-    if not _is_scalar(library):
+    if timing and not _is_scalar(library):
         slews, loads = _list(library.slews), _list(library.loads)
         for group, name, first, second in (
             ("lu_table_template", _TABLE, "input_net_transition", "total_output_net_capacitance"),
@@ -64,10 +67,10 @@ def _is_scalar(library: CellLibrary) -> bool:
     return len(library.slews) * len(library.loads) <= 1
 
 
-def _cells(library: CellLibrary) -> Iterator[str]:
+def _cells(library: CellLibrary, timing: bool, area_scale: float) -> Iterator[str]:
     for cell in library.cells:
         yield f'cell ("{cell.name}") {{'
-        yield f" area : {_number(cell.area)};"
+        yield f" area : {_number(scaled(cell.area, area_scale))};"
         yield f" cell_leakage_power : {_number(cell.leakage)};"
         state = cell.flip_flop
         if state is not None:
@@ -83,19 +86,19 @@ def _cells(library: CellLibrary) -> Iterator[str]:
                 yield f"  clear_preset_var2 : {state.both[1]};"
             yield " }"
         for pin in cell.inputs:
-            yield from _input(library, cell, pin)
+            yield from _input(library, cell, pin, timing)
         for output in cell.outputs:
-            yield from _output(library, output)
+            yield from _output(library, output, timing)
         yield "}"
 
 
-def _input(library: CellLibrary, cell: Cell, pin: InputPin) -> Iterator[str]:
+def _input(library: CellLibrary, cell: Cell, pin: InputPin, timing: bool) -> Iterator[str]:
     yield f' pin ("{pin.name}") {{'
     yield "  direction : input;"
     yield f"  capacitance : {_number(pin.capacitance)};"
     if pin.clock:
         yield "  clock : true;"
-    if pin.rise_energy or pin.fall_energy or pin.quiet:
+    if timing and (pin.rise_energy or pin.fall_energy or pin.quiet):
         yield "  internal_power () {"
         if pin.quiet:
             yield f'   when : "{quiet_condition(cell, pin.name)}";'
@@ -103,7 +106,7 @@ def _input(library: CellLibrary, cell: Cell, pin: InputPin) -> Iterator[str]:
             if values:
                 yield from _table(library, f"{edge}_power", _PIN, values, 1)
         yield "  }"
-    if pin.setup:
+    if timing and pin.setup:
         state = cell.flip_flop
         inverted = state is not None and state.clocked_on.operator == "!"
         yield "  timing () {"
@@ -144,14 +147,14 @@ def quiet_condition(cell: Cell, pin: str) -> Expression:
     return boolean.combine("*", still)
 
 
-def _output(library: CellLibrary, pin: OutputPin) -> Iterator[str]:
+def _output(library: CellLibrary, pin: OutputPin, timing: bool) -> Iterator[str]:
     yield f' pin ("{pin.name}") {{'
     yield "  direction : output;"
     yield f'  function : "{pin.function}";'
     if pin.max_capacitance is not None:
         yield f"  max_capacitance : {_number(pin.max_capacitance)};"
     done: set[str] = set()
-    for arc in pin.arcs:
+    for arc in pin.arcs if timing else ():
         yield from _arc(library, arc)
         # One entry serves all arcs from a pin: they were read from the same one.
         if arc.energy and arc.pin not in done:
@@ -191,6 +194,11 @@ def _table(
     else:
         rows = [_list(values[i : i + columns]) for i in range(0, len(values), columns)]
     yield f"   {name} ({template}) {{ values ({', '.join(rows)}); }}"
+
+
+def scaled(area: float, scale: float) -> float:
+    """Return an area times ``scale``, without the digits that binary floating point adds."""
+    return area if scale == 1 else float(f"{area * scale:.12g}")
 
 
 def _list(values: Sequence[float]) -> str:

@@ -1,0 +1,192 @@
+"""One synthesis: a MAC's RTLIL, a library and a recipe to a mapped netlist and its areas.
+
+Each runs in a Yosys process and a folder of its own, since in one long process results depend on
+history. What comes back is checked before it counts: every cell is one of the library's, Yosys's
+``check`` found no problem, and every figure is there and agrees with the library's areas.
+"""
+
+import json
+import math
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..formats.errors import SynthesisError
+from .adders import adder_techmap
+from .cells import CellKind, CellLibrary
+from .liberty_writer import to_liberty
+from .recipes import Recipe
+from .yosys import DEFAULT_TIMEOUT, Yosys
+
+#: Part of every cache key: raise it when the flow's own passes or checks change.
+FLOW_VERSION = 1
+
+_DESIGN, _LIBRARY, _ADDERS, _ABC = "design.il", "library.lib", "adders.v", "abc.script"
+_SCRIPT, _STAT, _NETLIST = "synth.ys", "stat.json", "netlist.v"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """A mapped netlist as Verilog, and its areas in µm².
+
+    ``modules`` maps each module to its own area, submodules included; ``cells`` counts instances
+    by cell. ``script`` is what Yosys ran. ``seconds`` are wall-clock.
+    """
+
+    top: str
+    area_um2: float
+    sequential_um2: float
+    modules: Mapping[str, float]
+    cells: Mapping[str, int]
+    netlist: str
+    script: str
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return the record as JSON types; :meth:`from_json` is the inverse."""
+        return {**asdict(self), "modules": dict(self.modules), "cells": dict(self.cells)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, object]) -> "Mapped":
+        """Rebuild a record of :meth:`to_json`; raises TypeError for other keys."""
+        return cls(**record)  # type: ignore[arg-type]
+
+
+def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) -> str:
+    """Return the Yosys script: load, the recipe's passes, tie cells, checks, figures.
+
+    With ``split`` the multiplier and the accumulator stay modules of their own.
+    """
+    lines = [
+        f"read_liberty -lib {_LIBRARY}",
+        f"read_rtlil {_DESIGN}",
+        f"hierarchy -check -top {top}",
+    ]
+    if split:
+        lines.append(f"setattr -mod -set keep_hierarchy 1 {top}_multiplier {top}_accumulator")
+    lines += [line.replace("{top}", top) for line in recipe.passes]
+    ties = _tie_arguments(library)
+    if ties:
+        lines.append(f"hilomap -singleton {ties}")
+    lines += [
+        "opt_clean -purge",
+        "check -mapped -assert",
+        f"write_verilog -noattr {_NETLIST}",
+        f"tee -q -o {_STAT} stat -json -liberty {_LIBRARY}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _tie_arguments(library: CellLibrary) -> str:
+    arguments = []
+    for value, option in ((1, "-hicell"), (0, "-locell")):
+        tie = library.tie(value)
+        if tie is not None:
+            arguments += [option, tie[0].name, tie[1]]
+    return " ".join(arguments)
+
+
+def synthesise(
+    rtlil: str,
+    top: str,
+    library: CellLibrary,
+    recipe: Recipe,
+    yosys: Yosys,
+    *,
+    workdir: Path,
+    split: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+    cancel: threading.Event | None = None,
+) -> Mapped:
+    """Map a design; ``workdir`` takes the run's folder, kept only where the run fails.
+
+    Raises :class:`SynthesisError`, which names design, recipe, library and what is wrong, where
+    Yosys fails, leaves a cell unmapped, finds a problem in its check, or a figure is missing.
+    """
+    started = time.monotonic()
+    folder = Path(tempfile.mkdtemp(dir=workdir, prefix=f"{top}_{recipe.name}_"))
+    script = flow_script(top, library, recipe, split=split)
+    files = {
+        _DESIGN: rtlil,
+        _LIBRARY: to_liberty(library),
+        _ADDERS: adder_techmap(library),
+        _ABC: "; ".join(recipe.abc) + "\n",
+        _SCRIPT: script,
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    try:
+        yosys.run(_SCRIPT, folder, timeout=timeout, cancel=cancel)
+        mapped = _read(folder, top, library, script, started, split=split)
+    except SynthesisError as error:
+        raise SynthesisError(
+            f"Synthesis of {top} with recipe {recipe.name} on {library.name} failed: {error} "
+            f"The run is kept in {folder}."
+        ) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    return mapped
+
+
+def _read(
+    folder: Path, top: str, library: CellLibrary, script: str, started: float, *, split: bool
+) -> Mapped:
+    try:
+        stat = json.loads((folder / _STAT).read_text(encoding="utf-8"))
+        netlist = (folder / _NETLIST).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SynthesisError(f"Yosys ended without a result ({error}).") from error
+    try:
+        modules = {name.removeprefix("\\"): facts for name, facts in stat["modules"].items()}
+        design = stat["design"] if split or "design" in stat else modules[top]
+        counts = {str(name): int(n) for name, n in design["num_cells_by_type"].items()}
+        areas = {name: float(facts["area"]) for name, facts in modules.items()}
+        total, sequential = float(design["area"]), float(design["sequential_area"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SynthesisError(f"Yosys's figures lack {error}.") from error
+    cells = {name: n for name, n in counts.items() if name not in areas}
+    unmapped = sorted(set(cells) - set(library.by_name))
+    if unmapped:
+        raise SynthesisError(
+            f"{len(unmapped)} types of cells are not in the library: {', '.join(unmapped[:5])}."
+        )
+    _check_areas(cells, total, sequential, library)
+    if f"module {top}(" not in netlist:
+        raise SynthesisError("Yosys wrote a netlist without the top module.")
+    return Mapped(
+        top=top,
+        area_um2=total,
+        sequential_um2=sequential,
+        modules=dict(sorted(areas.items())),
+        cells=dict(sorted(cells.items())),
+        netlist=netlist,
+        script=script,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _check_areas(
+    cells: Mapping[str, int], total: float, sequential: float, library: CellLibrary
+) -> None:
+    """Hold Yosys's sums against the library's own areas: a cell priced at zero is an error."""
+    expected = math.fsum(n * library.cell(name).area for name, n in cells.items())
+    flip_flops = math.fsum(
+        n * library.cell(name).area
+        for name, n in cells.items()
+        if library.cell(name).kind is CellKind.FLIP_FLOP
+    )
+    for what, figure, sum_ in (
+        ("area", total, expected),
+        ("sequential area", sequential, flip_flops),
+    ):
+        if not math.isclose(figure, sum_, rel_tol=1e-6, abs_tol=1e-9) or figure <= 0:
+            raise SynthesisError(
+                f"Yosys's {what} is {figure:g} µm², but its cells add up to {sum_:g} µm²."
+            )
