@@ -101,11 +101,13 @@ class ShiftAddMultiplier(Multiplier):
             exponent.eq(weight.exponent + activation.exponent),
         ]
         # A case for each sum that occurs makes less logic than a shifter for all sums. Another sum
-        # is met with a mantissa of zero only, so the switch's zero is right for it.
+        # is met with a mantissa of zero only, so zero is right for it.
         with m.Switch(exponent):
             for total in sorted({w + a for w in weight.exponents for a in activation.exponents}):
                 with m.Case(total + weight.bias + activation.bias):
                     m.d.comb += magnitude.eq(mantissa << total)
+            with m.Default():
+                m.d.comb += magnitude.eq(0)
         self.drive_product(m, weight.sign ^ activation.sign, magnitude)
 
     def _two_powers(self, m: Module) -> None:
