@@ -19,7 +19,10 @@ def shown(value: object) -> str:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS:
         return repr(value[:_SHOWN_CHARACTERS]) + "…"
-    text = str(value) if isinstance(value, (Decimal, Fraction)) else repr(value)
+    try:
+        text = str(value) if isinstance(value, (Decimal, Fraction)) else repr(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        return f"{_kind(value)} with a number too long to print"
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 

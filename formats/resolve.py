@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 
 from .errors import FormatError, UsageError
-from .exact import shown
 from .lookup import all_formats, find_format
 from .record import Format
 from .user import load_format
@@ -29,8 +28,8 @@ def resolve_formats(arguments: Sequence[str]) -> tuple[Format, ...]:
             first = origin.get(item.identifier)
             if first is not None:
                 raise FormatError(
-                    f"{item.name} (given by {shown(argument)}) and {first[0]} (given by "
-                    f"{shown(first[1])}) are the same name in files and identifiers, where case "
+                    f"{item.name} (given by {argument!r}) and {first[0]} (given by "
+                    f"{first[1]!r}) are the same name in files and identifiers, where case "
                     f"and punctuation do not count ({item.identifier}); give each format once, "
                     "under a name of its own."
                 )
