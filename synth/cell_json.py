@@ -21,6 +21,7 @@ from .cells import (
     InputPin,
     OutputPin,
     Source,
+    WireLoad,
 )
 
 SCHEMA = "nibblemac cell library 1"
@@ -82,6 +83,13 @@ def facts_to_json(library: CellLibrary) -> dict[str, Any]:
         },
         "slews": list(library.slews),
         "loads": list(library.loads),
+        "wire_load": None
+        if library.wire_load is None
+        else [
+            [list(point) for point in library.wire_load.points],
+            library.wire_load.slope,
+            library.wire_load.resistance,
+        ],
         "cells": [_cell_to_json(cell) for cell in library.cells],
     }
 
@@ -175,11 +183,20 @@ def _library(record: dict[str, Any]) -> CellLibrary:
         slews=slews,
         loads=loads,
         cells=cells,
+        wire_load=None if record["wire_load"] is None else _wire_load(*record["wire_load"]),
         sources=tuple(
             Source(file=_text(name), sha256=_text(sha256)) for name, sha256 in record["sources"]
         ),
         notice="\n".join(_text(line) for line in record["notice"]),
         dropped={_text(reason): int(count) for reason, count in record["dropped"].items()},
+    )
+
+
+def _wire_load(points: Sequence[Sequence[float]], slope: float, resistance: float) -> WireLoad:
+    return WireLoad(
+        points=tuple((int(_number(fan_out)), _number(value)) for fan_out, value in points),
+        slope=_number(slope),
+        resistance=_number(resistance),
     )
 
 

@@ -50,8 +50,31 @@ def read_logic(group: Group) -> Logic | str:
         return state
     flip_flop, names = state
     functions = {name: _expression(pin, "function").rename(names) for name, pin in outputs.items()}
+    if flip_flop is not None and _stores_inverse(flip_flop):
+        flip_flop = _inverse(flip_flop)
+        swap = {"IQ": boolean.pin("IQN"), "IQN": boolean.pin("IQ")}
+        functions = {name: function.rename(swap) for name, function in functions.items()}
     reason = _unsupported(set(inputs), functions, flip_flop)
     return reason or Logic(group.args[0], area, group, inputs, outputs, functions, flip_flop)
+
+
+def _stores_inverse(state: FlipFlop) -> bool:
+    data = state.next_state
+    return data.operator == "!" and data.operands[0].operator == "pin"
+
+
+def _inverse(state: FlipFlop) -> FlipFlop:
+    """Return the same flip-flop with its state complemented, so that IQ holds D instead of !D.
+
+    Yosys maps only flip-flops with a next state of D, whether their output is inverted or not.
+    """
+    return FlipFlop(
+        clocked_on=state.clocked_on,
+        next_state=state.next_state.operands[0],
+        clear=state.preset,
+        preset=state.clear,
+        both=state.both[::-1],
+    )
 
 
 def _unsupported(

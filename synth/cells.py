@@ -166,6 +166,29 @@ class Corner:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WireLoad:
+    """A guess at a net's wire before layout.
+
+    ``points`` are pairs of fan-out and wire capacitance (fF), ascending; beyond the last one each
+    fan-out adds ``slope`` fF. ``resistance`` is the wire's, in kΩ for each of its fF.
+    """
+
+    points: tuple[tuple[int, float], ...]
+    slope: float
+    resistance: float
+
+    def capacitance(self, fan_out: int) -> float:
+        """Return the wire capacitance (fF) of a net with so many inputs, linear between points."""
+        below = (0, 0.0)
+        for point in self.points:
+            if fan_out <= point[0]:
+                share = (fan_out - below[0]) / (point[0] - below[0])
+                return below[1] + share * (point[1] - below[1])
+            below = point
+        return below[1] + (fan_out - below[0]) * self.slope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """A file that the library was distilled from, and its SHA-256."""
 
@@ -177,9 +200,10 @@ class Source:
 class CellLibrary:
     """A cell library's facts; cells are sorted by name.
 
-    ``slews`` (ps) and ``loads`` (fF) are the grid of every arc's tables. Provenance (``sources``,
-    ``notice``: licence and copyright text, ``dropped``: cells left out, counted by reason) is no
-    part of equality or of :attr:`digest`.
+    ``slews`` (ps) and ``loads`` (fF) are the grid of every arc's tables. ``wire_load`` is the
+    library's default wire-load model, or None. Provenance (``sources``, ``notice``: licence and
+    copyright text, ``dropped``: cells left out, counted by reason) is no part of equality or of
+    :attr:`digest`.
     """
 
     name: str
@@ -187,6 +211,7 @@ class CellLibrary:
     slews: Numbers
     loads: Numbers
     cells: tuple[Cell, ...]
+    wire_load: WireLoad | None = None
     sources: tuple[Source, ...] = field(default=(), compare=False)
     notice: str = field(default="", compare=False, repr=False)
     dropped: Mapping[str, int] = field(default_factory=dict, compare=False)
@@ -244,6 +269,31 @@ class CellLibrary:
         """The cells that can store D at the rising edge, smallest first."""
         found = [cell for cell in self.cells if cell.is_plain_flip_flop()]
         return sorted(found, key=lambda cell: (cell.area, cell.name))
+
+    @functools.cached_property
+    def best_flip_flop(self) -> Cell:
+        """The smallest of :attr:`flip_flops`, counting an inverter where it only gives !D.
+
+        Yosys' ``dfflibmap`` takes any cell with a true output before a smaller one without, so it
+        needs to be told not to use the others (:attr:`other_flip_flops`).
+        """
+        inverters = self.with_truth_table(1, INVERTER)
+
+        def cost(cell: Cell) -> tuple[float, str]:
+            state = cell.flip_flop
+            true = "IQN" if state is not None and state.next_state.operator == "!" else "IQ"
+            has_true = any(pin.function.name == true for pin in cell.outputs)
+            return cell.area + (0.0 if has_true or not inverters else inverters[0].area), cell.name
+
+        if not self.flip_flops:
+            raise LibraryError(f"The library {self.name} has no D flip-flop.")
+        return min(self.flip_flops, key=cost)
+
+    @property
+    def other_flip_flops(self) -> tuple[str, ...]:
+        """The names of :attr:`flip_flops` but for the best, in order."""
+        best = self.best_flip_flop.name
+        return tuple(sorted(cell.name for cell in self.flip_flops if cell.name != best))
 
     def tie(self, value: int) -> tuple[Cell, str] | None:
         """Return the smallest cell with an output that is constantly ``value``, and its pin."""

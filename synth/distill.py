@@ -20,11 +20,13 @@ from .cell_filter import reason_to_drop
 from .cell_json import to_text
 from .cell_logic import Logic, read_logic
 from .cell_timing import TimingReader
-from .cells import INVERTER, NAND2, NOR2, CellLibrary, Corner, Source
+from .cells import INVERTER, NAND2, NOR2, CellLibrary, Source
 from .liberty import read_liberty
+from .liberty_corner import common_corner
 from .liberty_tree import Group, LibertyFile
 from .liberty_units import read_units
 from .tables import choose_grid
+from .wire_load import read_wire_load
 
 
 def distill(
@@ -46,7 +48,7 @@ def distill(
     if not files:
         raise LibraryError("No Liberty file was given.")
     shown = ", ".join(file.name for file in files)
-    corner = _common_corner(files)
+    corner = common_corner(files)
     dropped: Counter[str] = Counter()
     logics: dict[str, tuple[Logic, TimingReader]] = {}
     seen: dict[str, Group] = {}
@@ -86,6 +88,7 @@ def distill(
         slews=slews,
         loads=loads,
         cells=tuple(cells),
+        wire_load=read_wire_load(files[0].library, read_units(files[0].library)),
         sources=tuple(Source(file=file.name, sha256=file.sha256) for file in files),
         notice=_notices(files) if notice is None else notice,
         dropped=dict(sorted(dropped.items())),
@@ -110,42 +113,6 @@ def _reader(library: Group) -> TimingReader:
         },
         default_capacitance=library.number("default_input_pin_cap") or 0.0,
         default_leakage=library.number("default_cell_leakage_power") or 0.0,
-    )
-
-
-def _common_corner(files: Sequence[LibertyFile]) -> Corner:
-    corners = [_corner(file.library) for file in files]
-    for file, corner in zip(files, corners, strict=True):
-        if corner != corners[0]:
-            raise LibraryError(
-                f"{file.name} is characterised at {corner.voltage:g} V and {corner.temperature:g} "
-                f"°C, {files[0].name} at {corners[0].voltage:g} V and "
-                f"{corners[0].temperature:g} °C; one library needs files of one corner."
-            )
-    return corners[0]
-
-
-def _corner(library: Group) -> Corner:
-    default = library.text("default_operating_conditions")
-    conditions = list(library.children("operating_conditions"))
-    chosen = [group for group in conditions if default in group.args] or conditions[:1]
-
-    def value(nominal: str, key: str, otherwise: float) -> float:
-        for group, attribute in [*((group, key) for group in chosen), (library, nominal)]:
-            number = group.number(attribute)
-            if number is not None:
-                return number
-        return otherwise
-
-    lower, upper = (
-        library.number(f"slew_{edge}_threshold_pct_rise") for edge in ("lower", "upper")
-    )
-    return Corner(
-        process=value("nom_process", "process", 1.0),
-        voltage=value("nom_voltage", "voltage", 0.0),
-        temperature=value("nom_temperature", "temperature", 25.0),
-        slew_lower=20.0 if lower is None else lower,
-        slew_upper=80.0 if upper is None else upper,
     )
 
 

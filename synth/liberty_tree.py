@@ -77,6 +77,10 @@ class Group:
                 return split_arguments(raw)
         return None
 
+    def all_complexes(self, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Return every complex attribute ``name`` with its arguments."""
+        return ((key, split_arguments(raw)) for key, raw in self.complexes if key == name)
+
     def numbers(self, name: str) -> tuple[tuple[float, ...], ...] | None:
         """Return a complex attribute's quoted lists of numbers, one tuple a string, or None.
 

@@ -1,4 +1,4 @@
-"""Liberty's units, as factors to this project's: ps, fF, nW, V and fJ."""
+"""Liberty's units, as factors to this project's: ps, fF, nW, V, kΩ and fJ."""
 
 import re
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from ..formats.errors import LibraryError
 from .liberty_tree import Group
 
-_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
+_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18, "k": 1e3}
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Factors that turn a library's numbers into ps, fF, nW and V; ``energy`` into fJ.
+    """Factors that turn a library's numbers into ps, fF, nW, V and kΩ; ``energy`` into fJ.
 
     An ``internal_power`` table is in capacitance times voltage squared, as Liberty defines it.
     """
@@ -20,6 +20,7 @@ class Units:
     capacitance: float
     leakage: float
     voltage: float
+    resistance: float
 
     @property
     def energy(self) -> float:
@@ -28,7 +29,7 @@ class Units:
 
 
 def read_units(library: Group) -> Units:
-    """Return the units of a ``library`` group; what it leaves out is 1 ns, 1 pF, 1 nW and 1 V.
+    """Return the units of a ``library`` group; what it leaves out is 1 ns, 1 pF, 1 nW, 1 V, 1 kΩ.
 
     Raises :class:`LibraryError` for a unit that cannot be read.
     """
@@ -37,6 +38,7 @@ def read_units(library: Group) -> Units:
         capacitance=_capacitance(library),
         leakage=_factor(library, "leakage_power_unit", "w", 1e-9, 1e-9),
         voltage=_factor(library, "voltage_unit", "v", 1.0, 1.0),
+        resistance=_factor(library, "pulling_resistance_unit", "ohm", 1e3, 1e3),
     )
 
 
@@ -53,7 +55,7 @@ def _capacitance(library: Group) -> float:
 
 
 def _scale(library: Group, name: str, text: str, unit: str) -> float:
-    match = re.fullmatch(r"([\d.eE+-]*?)\s*([munpfa]?)" + unit, text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"([\d.eE+-]*?)\s*([munpfak]?)" + unit, text.strip(), re.IGNORECASE)
     value = 0.0
     if match:
         value = library.parse_number(match[1], name) if match[1] else 1.0

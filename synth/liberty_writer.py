@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from . import boolean
 from .boolean import Expression
-from .cells import Arc, Cell, CellLibrary, InputPin, OutputPin
+from .cells import Arc, Cell, CellLibrary, InputPin, OutputPin, WireLoad
 
 _TABLE, _POWER, _PIN = "timing_grid", "power_grid", "slew_grid"
 
@@ -45,6 +45,8 @@ def _head(library: CellLibrary, timing: bool) -> Iterator[str]:
         yield f"output_threshold_pct_{edge} : 50;"
         yield f"slew_lower_threshold_pct_{edge} : {_number(corner.slew_lower)};"
         yield f"slew_upper_threshold_pct_{edge} : {_number(corner.slew_upper)};"
+    if timing and library.wire_load is not None:
+        yield from _wire_load(library.wire_load)
     if timing and not _is_scalar(library):
         slews, loads = _list(library.slews), _list(library.loads)
         for group, name, first, second in (
@@ -61,6 +63,19 @@ def _head(library: CellLibrary, timing: bool) -> Iterator[str]:
             if second:
                 yield f" index_2 ({loads});"
             yield "}"
+
+
+def _wire_load(model: WireLoad) -> Iterator[str]:
+    # A length of 1 stands for 1 fF of wire.
+    yield 'wire_load ("default") {'
+    yield " capacitance : 1;"
+    yield f" resistance : {_number(model.resistance)};"
+    yield f" slope : {_number(model.slope)};"
+    for fan_out, value in model.points:
+        yield f" fanout_length ({fan_out}, {_number(value)});"
+    yield "}"
+    yield 'default_wire_load : "default";'
+    yield 'default_wire_load_mode : "top";'
 
 
 def _is_scalar(library: CellLibrary) -> bool:
