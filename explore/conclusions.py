@@ -287,8 +287,8 @@ def _lookup_area(evidence: Evidence) -> Iterator[Check]:
 
 
 def _compared(evidence: Evidence) -> Iterator[tuple[Basis, Quality]]:
-    for quality in evidence.datasets():
-        for basis in BASES:
+    for basis in BASES:
+        for quality in evidence.datasets():
             yield basis, quality
 
 
