@@ -6,6 +6,7 @@ from typing import Literal
 
 from ..formats.accuracy import AccuracyRow
 from ..formats.errors import DataError
+from ..formats.lookup import find_format
 from ..formats.published import PublishedHardware
 from ..synth.result import AreaResult
 from .areas import smallest_by_format
@@ -132,7 +133,7 @@ def gather(
             OURS: {name: area.area_um2 for name, area in best.items()},
             PAPERS: {name: row.mac_um2 for name, row in published.items()},
         },
-        bits={name: 5 if name == "INT5" else 4 for name in published}
+        bits={name: find_format(name).bits for name in published}
         | {name: area.bits for name, area in best.items()},
         rows=tuple(rows),
         table10=tuple(published),

@@ -14,18 +14,19 @@ from ..formats.record import Format
 from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
 from ..synth.result import to_csv as areas_to_csv
+from .accumulator_table import accumulator_table
 from .areas import check_comparable, smallest_by_format
-from .conclusions import Conclusion, Verdict, judge
+from .conclusions import Conclusion, judge
 from .evidence import PHI2, SEVEN, gather
 from .frontier import Frontier, build_frontier
 from .frontier_io import frontier_to_json, points_to_csv
 from .interactive import POLICY, chart_html, draw_script, plotly_js
 from .output import write_folder
 from .plot import render_plot
+from .report_text import provenance, summary
 from .selection import Selection
 from .style import title as frontier_title
 from .tables import (
-    accumulator_table,
     architecture_table,
     area_table,
     comparison_table,
@@ -166,13 +167,14 @@ def _page(
         for section in sections
         if section.frontier is not None
     }
+    frontiers = {s.heading: s.frontier for s in sections if s.frontier is not None}
     best = smallest_by_format(areas)
     listed = [item for item in data.formats if item.name in best]
     return template.render(
         policy=POLICY,
         version=data.version,
-        summary=_summary(data, areas, conclusions, sections),
-        provenance=_provenance(data, areas),
+        summary=summary(areas, data.verifications, conclusions, frontiers),
+        provenance=provenance(areas, data.verifications, data.machine, data.version),
         comparison_table=comparison_table(areas, data.published),
         area_table=area_table(areas),
         accumulator_table=accumulator_table(listed, data.published),
@@ -203,65 +205,6 @@ def _refusals(formats: list[Format], areas: list[AreaResult]) -> dict[tuple[str,
             if reason is not None:
                 reasons[item.name, name] = reason
     return reasons
-
-
-def _summary(
-    data: ReportData,
-    areas: list[AreaResult],
-    conclusions: tuple[Conclusion, ...],
-    sections: list[_Section],
-) -> list[str]:
-    formats = {area.format for area in areas}
-    architectures = {area.architecture for area in areas}
-    recipes = {area.recipe for area in areas}
-    lines = [
-        f"{_count(len(formats), 'format')} in {_count(len(areas), 'design')}: up to "
-        f"{_count(len(architectures), 'architecture')} and {_count(len(recipes), 'recipe')}, "
-        f"in the cell library {areas[0].library}."
-    ]
-    if data.verifications:
-        passed = sum(result.passed for result in data.verifications)
-        cases = sum(result.cases for result in data.verifications)
-        lines.append(
-            f"{passed} of {len(data.verifications)} verifications passed; {cases:,} accumulator "
-            "values were compared with the reference."
-        )
-    else:
-        lines.append("No design was verified for this report.")
-    for section in sections:
-        if section.frontier is not None:
-            front = ", ".join(point.format for point in section.frontier.front)
-            lines.append(f"Frontier, {section.heading}: {front}.")
-    counts = {v: sum(item.verdict is v for item in conclusions) for v in Verdict}
-    told = ", ".join(f"{count} {_verb(v, count)}" for v, count in counts.items() if count)
-    lines.append(f"Of {len(conclusions)} conclusions of the paper, {told}.")
-    return lines
-
-
-def _verb(verdict: Verdict, count: int) -> str:
-    plural = {
-        Verdict.HOLDS: "hold",
-        Verdict.PARTLY: "hold in part",
-        Verdict.FAILS: "do not hold",
-    }
-    return verdict.value if count == 1 else plural.get(verdict, verdict.value)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _provenance(data: ReportData, areas: list[AreaResult]) -> list[tuple[str, str]]:
-    first = areas[0]
-    rows = [("nibblemac", data.version)] if data.version else []
-    rows += sorted(first.tools.items())
-    rows += [
-        ("cell library", f"{first.library} (SHA-256 {first.library_digest[:16]}…)"),
-        ("products without loss", str(first.terms)),
-    ]
-    rows += [("simulator", name) for name in sorted({v.simulator for v in data.verifications})]
-    rows += [("cocotb", name) for name in sorted({v.cocotb for v in data.verifications})]
-    return rows + list(data.machine.items())
 
 
 def _conclusion_record(item: Conclusion) -> dict[str, object]:

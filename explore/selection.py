@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..formats.accuracy import AccuracyRow
+from ..formats.accuracy import REFERENCES, AccuracyRow
 from ..formats.errors import DataError
 
 _MAX_LISTED = 20
@@ -124,7 +124,7 @@ def _reference(
     rows: Sequence[AccuracyRow], metric: str, setting: str, models: Sequence[str]
 ) -> tuple[str, float] | None:
     """Return the baseline's mean; a change against a baseline is 0 for the baseline itself."""
-    for name in ("FP32", "FP16", "BF16"):
+    for name in REFERENCES:
         values = []
         for model in models:
             here = [

@@ -1,72 +1,15 @@
-"""Every table of the project as rows of text: the command line and the report print the same."""
+"""The tables of areas, verification and frontiers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from ..formats.mac import MacSpec
 from ..formats.metrics import METRICS
 from ..formats.published import PublishedHardware
-from ..formats.record import Format
 from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
 from .areas import INT4, smallest_by_format
 from .frontier import Frontier
 from .overhead import chip_overhead
-
-MISSING = "–"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
-    """A column's heading; ``group`` spans several, ``numeric`` aligns right."""
-
-    label: str
-    group: str = ""
-    numeric: bool = True
-    meaning: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TextTable:
-    """Rows of text; ``strong`` marks cells as (row, column), ``marked`` whole rows.
-
-    ``remarks`` explain single cells.
-    """
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    strong: frozenset[tuple[int, int]] = frozenset()
-    marked: frozenset[int] = frozenset()
-    remarks: Mapping[tuple[int, int], str] = field(default_factory=dict)
-
-    @property
-    def groups(self) -> tuple[tuple[str, int], ...]:
-        """Neighbouring columns' groups and how many columns each spans."""
-        spans: list[tuple[str, int]] = []
-        for column in self.columns:
-            if spans and spans[-1][0] == column.group:
-                spans[-1] = (column.group, spans[-1][1] + 1)
-            else:
-                spans.append((column.group, 1))
-        return tuple(spans)
-
-
-def shown(name: str, value: float | None) -> str:
-    """Return a figure with its metric's digits and thousands separators, without the unit."""
-    return MISSING if value is None else number(value, METRICS[name].digits)
-
-
-def number(value: float, digits: int) -> str:
-    """Return a number with separators and a true minus sign; what rounds to zero has no sign."""
-    text = f"{value:,.{digits}f}"
-    return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
-
-
-def heading(name: str, group: str = "") -> Column:
-    """Return a metric's column."""
-    metric = METRICS[name]
-    unit = f" ({metric.unit})" if metric.unit else ""
-    return Column(label=f"{metric.label}{unit}", group=group, meaning=metric.meaning)
+from .text_table import MISSING, Column, TextTable, heading, number, shown
 
 
 def area_table(areas: Sequence[AreaResult]) -> TextTable:
@@ -272,54 +215,3 @@ def frontier_table(frontier: Frontier) -> TextTable:
     )
     marked = frozenset(i for i, point in enumerate(frontier.points) if point.on_frontier)
     return TextTable(columns=columns, rows=rows, marked=marked)
-
-
-def accumulator_table(
-    formats: Iterable[Format], published: Mapping[str, PublishedHardware]
-) -> TextTable:
-    """Return our accumulator widths beside the paper's, and why they differ where they do."""
-    rows = []
-    for item in formats:
-        if item.name not in published:
-            continue
-        spec = MacSpec(weight=item, activation=item)
-        theirs = published[item.name].accumulator_bits
-        low, high = spec.accumulator_range
-        rows.append(
-            (
-                item.name,
-                number(low, 0),
-                number(high, 0),
-                str(spec.accumulator_bits),
-                str(theirs),
-                _why(spec, theirs),
-            )
-        )
-    columns = (
-        Column(label="format", numeric=False),
-        Column(label="smallest sum", group="256 products, in grid steps"),
-        Column(label="largest sum", group="256 products, in grid steps"),
-        Column(label="ours (bits)", group="accumulator width"),
-        Column(label="the paper's (bits)", group="accumulator width"),
-        Column(label="why they differ", group="", numeric=False),
-    )
-    return TextTable(columns=columns, rows=tuple(rows))
-
-
-def _why(spec: MacSpec, theirs: int) -> str:
-    ours = spec.accumulator_bits
-    if theirs == ours:
-        return ""
-    step = float(spec.unit)
-    if theirs > ours:
-        return (
-            f"Every product is a multiple of {step:g}, and {ours} bits hold all sums exactly; "
-            f"{theirs - ours} bits of the paper's are never used."
-        )
-    low, high = -(2 ** (theirs - 1)), 2 ** (theirs - 1) - 1
-    least, largest = spec.product_range
-    terms = min(high // largest if largest > 0 else spec.terms, low // least if least < 0 else 256)
-    return (
-        f"On the grid of products, whose step is {step:g}, {theirs} bits hold no more than {terms} "
-        f"of the largest products; {spec.terms} need {ours} bits, or a loss of low bits."
-    )

@@ -12,7 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .csv_table import CsvTable, load_csv, parse_csv
@@ -96,7 +96,7 @@ def _read(table: CsvTable, names: Iterable[str], *, skip_unknown: bool) -> Accur
                 raise DataError(_unknown_name(raw.format, f"{table.source}, line {line}", names))
             skipped[raw.format] += 1
             continue
-        row = _renamed(raw, canonical)
+        row = replace(raw, format=canonical)
         _check_same_metric(facts.setdefault(row.metric, (line, row)), line, row, table.source)
         key = (row.table, row.model, row.setting, row.format, row.metric)
         first_line, first = rows.setdefault(key, (line, row))
@@ -112,19 +112,6 @@ def _read(table: CsvTable, names: Iterable[str], *, skip_unknown: bool) -> Accur
         source=table.source,
         rows=tuple(row for _, row in rows.values()),
         skipped=dict(sorted(skipped.items())),
-    )
-
-
-def _renamed(row: AccuracyRow, name: str) -> AccuracyRow:
-    return AccuracyRow(
-        model=row.model,
-        setting=row.setting,
-        format=name,
-        metric=row.metric,
-        unit=row.unit,
-        higher_is_better=row.higher_is_better,
-        value=row.value,
-        table=row.table,
     )
 
 

@@ -1,7 +1,8 @@
 """The verdicts follow the data: other areas, other verdicts."""
 
 import pytest
-from nibblemac.explore.conclusions import Check, Conclusion, Verdict, judge
+from nibblemac.explore.check import Check
+from nibblemac.explore.conclusions import Conclusion, Verdict, judge
 from nibblemac.explore.evidence import OURS, PAPERS, gather
 from nibblemac.formats.published import published_hardware, published_quality
 

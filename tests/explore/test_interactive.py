@@ -5,9 +5,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from nibblemac.explore.chart import chart, hover_text
 from nibblemac.explore.evidence import PHI2
 from nibblemac.explore.frontier import build_frontier
-from nibblemac.explore.interactive import chart, hover_text, render_page, write_page
+from nibblemac.explore.interactive import render_page, write_page
 from nibblemac.formats.errors import OutputError
 from nibblemac.formats.published import published_quality
 

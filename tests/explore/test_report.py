@@ -8,16 +8,16 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from nibblemac.explore.accumulator_table import accumulator_table
 from nibblemac.explore.report import DesignFailure, ReportData, render_report, write_report
 from nibblemac.explore.tables import (
-    accumulator_table,
     architecture_table,
     area_table,
     comparison_table,
     frontier_table,
-    number,
     verification_table,
 )
+from nibblemac.explore.text_table import number
 from nibblemac.formats.errors import DataError, OutputError
 from nibblemac.formats.lookup import all_formats, find_format
 from nibblemac.formats.published import published_hardware
