@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One comparison: what it rests on, whether it came out as claimed, and its figures."""
+    """One comparison: what it rests on, whether it came out as claimed, and its figures.
+
+    ``counts`` is false where the comparison is shown but does not decide the verdict.
+    """
 
     basis: str
     holds: bool
