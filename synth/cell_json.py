@@ -5,6 +5,7 @@ array. One cell stands on one line, so that two versions of a library can be com
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -221,12 +222,14 @@ def _flip_flop(
     def optional(text: str | None) -> Expression | None:
         return None if text is None else boolean.parse(_text(text))
 
+    if not re.fullmatch("([LHNTX]{2})?", _text(both)):
+        raise LibraryError(f"{both!r:.20} is no pair of Liberty's letters for clear with preset.")
     return FlipFlop(
         clocked_on=boolean.parse(_text(clocked_on)),
         next_state=boolean.parse(_text(next_state)),
         clear=optional(clear),
         preset=optional(preset),
-        both=_text(both),
+        both=both,
     )
 
 

@@ -121,13 +121,18 @@ def _flip_flop(cell: Group) -> tuple[FlipFlop | None, Mapping[str, Expression]] 
             return None
         return _expression(group, attribute).rename(names)
 
-    both = (group.text("clear_preset_var1")[:1] + group.text("clear_preset_var2")[:1]).upper()
     clear, preset = optional("clear"), optional("preset")
     flip_flop = FlipFlop(
         clocked_on=_expression(group, "clocked_on").rename(names),
         next_state=_expression(group, "next_state").rename(names),
         clear=clear,
         preset=preset,
-        both=both if clear is not None and preset is not None and set(both) <= set("LHNTX") else "",
+        both="" if clear is None or preset is None else _both(group),
     )
     return flip_flop, names
+
+
+def _both(group: Group) -> str:
+    """Return what clear and preset together do to the two states; X where one is left open."""
+    letters = [group.text(f"clear_preset_var{n}").upper() or "X" for n in "12"]
+    return "" if letters == ["X", "X"] or not set(letters) <= set("LHNTX") else "".join(letters)

@@ -22,9 +22,7 @@ class Layout:
     files: tuple[str, ...]
 
 
-_SKY130 = tuple(
-    f"libs.ref/sky130_fd_sc_{kind}/lib/sky130_fd_sc_{kind}__tt_025C_1v80.lib" for kind in ("hd",)
-)
+_SKY130 = ("libs.ref/sky130_fd_sc_hd/lib/sky130_fd_sc_hd__tt_025C_1v80.lib",)
 _GF180 = tuple(
     f"libs.ref/gf180mcu_fd_sc_mcu{tracks}t5v0/{folder}/gf180mcu_fd_sc_mcu{tracks}t5v0__{corner}.lib"
     for tracks in (7, 9)
@@ -101,12 +99,9 @@ def _roots(environment: Mapping[str, str]) -> Iterator[Path]:
         yield Path(given)
         return
     home = environment.get("HOME", "")
-    for manager in ("ciel", "volare"):
-        manager_home = environment.get(f"{manager.upper()}_HOME", "")
-        if manager_home:
-            yield Path(manager_home)
-        elif home:
-            yield Path(home) / f".{manager}"
+    if home:
+        yield Path(home) / ".ciel"
+        yield Path(home) / ".volare"
     yield Path("/usr/local/share/pdk")
     yield Path("/usr/share/pdk")
 
