@@ -1,5 +1,7 @@
 """The MAC: one multiplier, one accumulator."""
 
+from typing import Self
+
 from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -33,12 +35,16 @@ class Mac(wiring.Component):
         In units of ``spec.unit``.
     """
 
-    def __init__(self, spec: MacSpec, architecture: str = "signed") -> None:
-        self.spec = spec
-        self.architecture = architecture
+    def __new__(cls, spec: MacSpec, architecture: str = "signed", *, src_loc_at: int = 0) -> Self:
+        """Refuse before there is an object, which Amaranth would report as never used."""
         reason = refusal(spec, architecture)
         if reason is not None:
             raise ArchitectureError(reason)
+        return super().__new__(cls, src_loc_at=src_loc_at + 1)  # type: ignore[no-any-return]
+
+    def __init__(self, spec: MacSpec, architecture: str = "signed") -> None:
+        self.spec = spec
+        self.architecture = architecture
         members = {
             "weight": In(spec.weight.bits),
             "activation": In(spec.activation.bits),

@@ -1,6 +1,6 @@
 """What all multiplier architectures share: ports, the sign, the refusal."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
@@ -29,10 +29,14 @@ class Multiplier(wiring.Component):
     name: ClassVar[str]
     description: ClassVar[str]
 
-    def __init__(self, spec: MacSpec) -> None:
-        reason = self.refusal(spec)
+    def __new__(cls, spec: MacSpec, *, src_loc_at: int = 0) -> Self:
+        """Refuse before there is an object, which Amaranth would report as never used."""
+        reason = cls.refusal(spec)
         if reason is not None:
             raise ArchitectureError(reason)
+        return super().__new__(cls, src_loc_at=src_loc_at + 1)  # type: ignore[no-any-return]
+
+    def __init__(self, spec: MacSpec) -> None:
         self.spec = spec
         self.has_negate = self.ones_complement(spec)
         width = spec.product_bits

@@ -6,10 +6,9 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats.errors import ArchitectureError
 from ..formats.record import Format
 from . import lookup
-from .structure import FloatForm, signs, two_powers_form
+from .structure import FloatForm, TwoPowersForm, signs
 
 
 class FloatDecoder(wiring.Component):
@@ -75,18 +74,11 @@ class TwoPowersDecoder(wiring.Component):
     sign : Out(1)
     first : Out(number of exponents in ``form.first_set``), at most one bit set
     second : Out(the same of ``form.second_set``), at most one bit set
-
-    Raises :class:`ArchitectureError` where a level is no sum of at most two powers of two.
     """
 
-    def __init__(self, number_format: Format) -> None:
-        form = two_powers_form(number_format)
-        if form is None:
-            raise ArchitectureError(
-                f"{number_format.name} has a level that is no sum of at most two powers of two."
-            )
+    def __init__(self, number_format: Format, form: TwoPowersForm) -> None:
         self._format = number_format
-        self.form = form
+        self._form = form
         super().__init__(
             {
                 "code": In(number_format.bits),
@@ -99,7 +91,7 @@ class TwoPowersDecoder(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         """Build the tables."""
         m = Module()
-        form = self.form
+        form = self._form
         lookup.drive(m, self.sign, self.code, signs(self._format))
         lookup.drive(m, self.first, self.code, _one_hot(form.first, form.first_set))
         lookup.drive(m, self.second, self.code, _one_hot(form.second, form.second_set))

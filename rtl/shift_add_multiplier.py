@@ -2,7 +2,6 @@
 
 import enum
 from functools import reduce
-from math import inf
 from operator import or_
 from typing import NamedTuple
 
@@ -111,15 +110,21 @@ class ShiftAddMultiplier(Multiplier):
         self.drive_product(m, weight.sign ^ activation.sign, magnitude)
 
     def _two_powers(self, m: Module) -> None:
-        # The copies of the operand with fewer shifts cost fewer gates.
-        (name, code, number_format), (plain_name, plain_code, plain_format) = sorted(
-            self._operands(), key=lambda operand: _shifts(operand[2])
-        )
-        powers = m.submodules[f"{name}_decoder"] = TwoPowersDecoder(number_format)
-        plain = m.submodules[f"{plain_name}_decoder"] = SignMagnitudeDecoder(plain_format)
-        m.d.comb += [powers.code.eq(code), plain.code.eq(plain_code)]
-        first = _shifted_copy(plain.magnitude, powers.first, powers.form.first_set)
-        second = _shifted_copy(plain.magnitude, powers.second, powers.form.second_set)
+        weight, activation = self._operands()
+        choices = [
+            (form, split, whole)
+            for split, whole in ((weight, activation), (activation, weight))
+            if (form := two_powers_form(split[2])) is not None
+        ]
+        # The copies for the operand with fewer shifts cost fewer gates.
+        form, (name, code, number_format), whole = min(choices, key=lambda c: c[0].shifts)
+        powers = m.submodules[f"{name}_decoder"] = TwoPowersDecoder(number_format, form)
+        m.d.comb += powers.code.eq(code)
+        name, code, number_format = whole
+        plain = m.submodules[f"{name}_decoder"] = SignMagnitudeDecoder(number_format)
+        m.d.comb += plain.code.eq(code)
+        first = _shifted_copy(plain.magnitude, powers.first, form.first_set)
+        second = _shifted_copy(plain.magnitude, powers.second, form.second_set)
         self.drive_product(m, powers.sign ^ plain.sign, first + second)
 
     def _operands(self) -> list[tuple[str, Value, Format]]:
@@ -162,11 +167,6 @@ def _shifted_copy(value: Value, select: Value, shifts: tuple[int, ...]) -> Value
         for place, shift in enumerate(shifts)
     ]
     return reduce(or_, copies)
-
-
-def _shifts(number_format: Format) -> float:
-    form = two_powers_form(number_format)
-    return inf if form is None else len(form.first_set) + len(form.second_set)
 
 
 def _formats(spec: MacSpec) -> tuple[Format, Format]:

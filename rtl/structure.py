@@ -42,6 +42,11 @@ class TwoPowersForm:
     first_set: tuple[int, ...]
     second_set: tuple[int, ...]
 
+    @property
+    def shifts(self) -> int:
+        """How many shifted copies of the other operand there are to choose from."""
+        return len(self.first_set) + len(self.second_set)
+
 
 def float_form(number_format: Format) -> FloatForm | None:
     """Return the format's floating form with the narrowest mantissa, or None."""
