@@ -80,3 +80,8 @@ def _umask() -> int:
 def _sentence(path: Path, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{str(path)!r} cannot be written: {reason}. Give a folder that you may write to."
+
+
+def check_writable(directory: Path) -> None:
+    """Raise :class:`OutputError` where a folder could not be written; leave nothing behind."""
+    write_folder(directory, {})

@@ -46,16 +46,12 @@ class SelectedQuality:
     notes: tuple[str, ...]
 
 
-def select_quality(
-    rows: Iterable[AccuracyRow], selection: Selection, formats: Collection[str]
-) -> SelectedQuality:
-    """Choose the rows and average them over the models that all ``formats`` with figures share.
+def choose_rows(rows: Iterable[AccuracyRow], selection: Selection) -> list[AccuracyRow]:
+    """Return the formats' rows (not the baselines') that a selection matches.
 
-    Raises :class:`DataError` where nothing matches, where more than one metric or setting is
-    left (the sentence lists them), or where the formats share no model.
+    Raises :class:`DataError`, with what there is, where nothing does.
     """
-    everything = list(rows)
-    chosen = [row for row in everything if not row.is_reference]
+    chosen = [row for row in rows if not row.is_reference]
     if selection.models:
         names = _matching_models(chosen, selection.models)
         chosen = [row for row in chosen if row.model in names]
@@ -67,6 +63,19 @@ def select_quality(
         chosen = _matching(chosen, selection.table, "table", lambda row: row.table)
     if not chosen:
         raise DataError("There are no quality figures of any format.")
+    return chosen
+
+
+def select_quality(
+    rows: Iterable[AccuracyRow], selection: Selection, formats: Collection[str]
+) -> SelectedQuality:
+    """Choose the rows and average them over the models that all ``formats`` with figures share.
+
+    Raises :class:`DataError` where nothing matches, where more than one metric or setting is
+    left (the sentence lists them), or where the formats share no model.
+    """
+    everything = list(rows)
+    chosen = choose_rows(everything, selection)
     metric = _only(chosen, "metric", lambda row: row.metric)
     setting = _only(chosen, "setting", lambda row: row.setting)
     figures, notes = _figures(chosen)

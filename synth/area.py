@@ -1,7 +1,7 @@
 """The area of formats' MACs: of several architectures and recipes the smallest, split in two."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..formats.errors import ArchitectureError, SynthesisError
@@ -10,7 +10,7 @@ from ..rtl.architectures import refusal
 from .flow import Mapped
 from .recipes import Recipe
 from .result import AreaResult
-from .sweep import Flow, Task, make_designs
+from .sweep import Flow, Task, make_design
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,18 +22,39 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """One architecture and recipe of a MAC that could not be mapped, and why."""
+
+    task: Task
+    error: SynthesisError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
     """What came of measuring MACs.
 
-    ``results`` holds the smallest of each MAC that has one, in the order asked for, and
-    ``netlists`` their flattened netlists by the SHA-256 in ``AreaResult.netlist``; ``candidates``
+    ``chosen`` holds the smallest candidate of each MAC (or of each MAC and architecture) that has
+    one, in the order asked for, and ``results`` their records in the same order; ``candidates``
     holds every mapped architecture and recipe, and ``failures`` what went wrong, if anything did.
     """
 
+    chosen: Sequence[Candidate]
     results: Sequence[AreaResult]
     candidates: Sequence[Candidate]
-    netlists: Mapping[str, str]
-    failures: Sequence[SynthesisError]
+    failures: Sequence[Failure]
+
+
+def serving_architectures(spec: MacSpec, architectures: Sequence[str]) -> list[str]:
+    """Return those of the architectures that can serve a MAC.
+
+    Raises ArchitectureError, with each one's reason, where none can.
+    """
+    found = [name for name in architectures if refusal(spec, name) is None]
+    if not found:
+        raise ArchitectureError(
+            " ".join(reason for name in architectures if (reason := refusal(spec, name)))
+        )
+    return found
 
 
 def plan(
@@ -45,11 +66,8 @@ def plan(
     """
     tasks = []
     for spec in specs:
-        designs = make_designs(spec, architectures)
-        if not designs:
-            raise ArchitectureError(
-                " ".join(reason for name in architectures if (reason := refusal(spec, name)))
-            )
+        names = serving_architectures(spec, architectures)
+        designs = [make_design(spec, name) for name in names]
         tasks += [Task(design=design, recipe=recipe) for design in designs for recipe in recipes]
     return tasks
 
@@ -59,15 +77,21 @@ def survey(
     specs: Sequence[MacSpec],
     architectures: Sequence[str],
     recipes: Sequence[Recipe],
+    *,
+    each_architecture: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Survey:
     """Measure every candidate of each MAC, and split the smallest of each.
 
+    With ``each_architecture``, the smallest over recipes of each MAC and architecture are split.
     ``progress`` is called with how many syntheses are done, how many there are, and the last one's
     name. A failed synthesis is reported in the survey and does not stop the others.
     """
     tasks = plan(specs, architectures, recipes)
-    total = len(tasks) + len(specs)
+    groups = list(
+        dict.fromkeys(_group(task, each_architecture=each_architecture) for task in tasks)
+    )
+    total = len(tasks) + len(groups)
     done = 0
 
     def count(task: Task, _result: Mapped | SynthesisError) -> None:
@@ -77,29 +101,33 @@ def survey(
             progress(done, total, f"{task.design.top}, {task.recipe.name}")
 
     outcomes = flow.run(tasks, count)
-    candidates = [
-        Candidate(task=task, mapped=outcome)
-        for task, outcome in zip(tasks, outcomes, strict=True)
-        if isinstance(outcome, Mapped)
-    ]
-    failures = [outcome for outcome in outcomes if isinstance(outcome, SynthesisError)]
-    best = [found for spec in specs if (found := _smallest(candidates, spec)) is not None]
-    splits = [Task(design=one.task.design, recipe=one.task.recipe, split=True) for one in best]
-    results, netlists = [], {}
-    for one, split in zip(best, flow.run(splits, count), strict=True):
+    failures = []
+    best: dict[tuple[MacSpec, str], Candidate] = {}
+    candidates = []
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        if isinstance(outcome, SynthesisError):
+            failures.append(Failure(task=task, error=outcome))
+        else:
+            one = Candidate(task=task, mapped=outcome)
+            candidates.append(one)
+            group = _group(task, each_architecture=each_architecture)
+            # Of equals the first in the order of architectures and recipes.
+            if group not in best or outcome.area_um2 < best[group].mapped.area_um2:
+                best[group] = one
+    smallest = [best[group] for group in groups if group in best]
+    splits = [Task(design=c.task.design, recipe=c.task.recipe, split=True) for c in smallest]
+    chosen, results = [], []
+    for one, split in zip(smallest, flow.run(splits, count), strict=True):
         if isinstance(split, SynthesisError):
-            failures.append(split)
-            continue
-        result = area_result(flow, one, split)
-        results.append(result)
-        netlists[result.netlist] = one.mapped.netlist
-    return Survey(results=results, candidates=candidates, netlists=netlists, failures=failures)
+            failures.append(Failure(task=one.task, error=split))
+        else:
+            chosen.append(one)
+            results.append(area_result(flow, one, split))
+    return Survey(chosen=chosen, results=results, candidates=candidates, failures=failures)
 
 
-def _smallest(candidates: Sequence[Candidate], spec: MacSpec) -> Candidate | None:
-    """Return the smallest; of equals the first in the order of architectures and recipes."""
-    found = [one for one in candidates if one.task.design.spec == spec]
-    return min(found, key=lambda one: one.mapped.area_um2, default=None)
+def _group(task: Task, *, each_architecture: bool) -> tuple[MacSpec, str]:
+    return task.design.spec, task.design.architecture if each_architecture else ""
 
 
 def area_result(flow: Flow, candidate: Candidate, split: Mapped) -> AreaResult:

@@ -56,6 +56,20 @@ class Mapped:
         return cls(**record)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowLibrary:
+    """A library and the files that the flow makes of it once: Liberty, and the adders' techmap."""
+
+    library: CellLibrary
+    liberty: str
+    adders: str
+
+    @classmethod
+    def of(cls, library: CellLibrary) -> "FlowLibrary":
+        """Write the library out for the flow."""
+        return cls(library=library, liberty=to_liberty(library), adders=adder_techmap(library))
+
+
 def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) -> str:
     """Return the Yosys script: load, the recipe's passes, tie cells, checks, figures.
 
@@ -94,7 +108,7 @@ def _tie_arguments(library: CellLibrary) -> str:
 def synthesise(
     rtlil: str,
     top: str,
-    library: CellLibrary,
+    prepared: FlowLibrary,
     recipe: Recipe,
     yosys: Yosys,
     *,
@@ -110,11 +124,12 @@ def synthesise(
     """
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(dir=workdir, prefix=f"{top}_{recipe.name}_"))
+    library = prepared.library
     script = flow_script(top, library, recipe, split=split)
     files = {
         _DESIGN: rtlil,
-        _LIBRARY: to_liberty(library),
-        _ADDERS: adder_techmap(library),
+        _LIBRARY: prepared.liberty,
+        _ADDERS: prepared.adders,
         _ABC: "; ".join(recipe.abc) + "\n",
         _SCRIPT: script,
     }

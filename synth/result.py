@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
+from ..formats.csv_table import CsvTable, load_csv, parse_csv
 from ..formats.errors import DataError
 
 
@@ -48,7 +51,7 @@ class AreaResult:
     def from_json(cls, record: object, where: str = "the area record") -> "AreaResult":
         """Rebuild a result; ``where`` names the record in the error.
 
-        Raises :class:`DataError` for a missing key or a value of the wrong type.
+        Raises :class:`DataError` for a missing key or a value of the wrong type or not finite.
         """
         if not isinstance(record, dict):
             raise DataError(f"{where} is {record!r:.60}; it must be a JSON object.")
@@ -59,8 +62,12 @@ class AreaResult:
             value = record[field.name]
             if field.type in (float, "float") and type(value) is int:
                 value = float(value)
-            if not _has_type(value, field.type):
-                raise DataError(f"{where}: {field.name} is {value!r:.60}, of the wrong type.")
+            if not _has_type(value, field.type) or (
+                type(value) is float and not math.isfinite(value)
+            ):
+                raise DataError(
+                    f"{where}: {field.name} is {value!r:.60}, of the wrong type or not finite."
+                )
             values[field.name] = value
         return cls(**values)  # type: ignore[arg-type]
 
@@ -94,26 +101,28 @@ def from_csv(text: str, source: str = "area CSV") -> Sequence[AreaResult]:
     Raises :class:`DataError` naming file, line and column where a value is wrong, where a column
     is missing, or where there are no rows.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = reader.fieldnames or []
-        missing = [field.name for field in fields(AreaResult) if field.name not in header]
-        if missing:
-            raise DataError(f"{source}, line 1: the column {missing[0]!r} is missing.")
-        results = [_from_row(row, f"{source}, line {reader.line_num}") for row in reader]
-    except csv.Error as error:
-        raise DataError(f"{source}, line {reader.line_num}: {error}.") from error
-    if not results:
-        raise DataError(f"{source} has no rows below its header.")
-    return results
+    return _from_table(parse_csv(text, source))
 
 
-def _from_row(row: Mapping[str, str | None], where: str) -> AreaResult:
+def load_areas(path: Path) -> Sequence[AreaResult]:
+    """Read a file that :func:`to_csv` wrote; raises :class:`DataError` as :func:`from_csv` does."""
+    return _from_table(load_csv(path))
+
+
+def _from_table(table: CsvTable) -> Sequence[AreaResult]:
+    missing = [field.name for field in fields(AreaResult) if field.name not in table.header]
+    if missing:
+        raise DataError(f"{table.source}, line 1: the column {missing[0]!r} is missing.")
+    return [
+        _from_row(dict(zip(table.header, cells, strict=True)), f"{table.source}, line {line}")
+        for line, cells in table.rows
+    ]
+
+
+def _from_row(row: Mapping[str, str], where: str) -> AreaResult:
     record: dict[str, object] = {}
     for field in fields(AreaResult):
         text = row[field.name]
-        if text is None:
-            raise DataError(f"{where}: the value of {field.name!r} is missing.")
         try:
             if field.type is str:
                 record[field.name] = text
@@ -123,7 +132,7 @@ def _from_row(row: Mapping[str, str | None], where: str) -> AreaResult:
                 record[field.name] = float(text)
             else:
                 record[field.name] = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{where}: {field.name} is {text!r:.60}, which cannot be read as a value."
             ) from error

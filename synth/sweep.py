@@ -5,18 +5,17 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..formats.errors import OutputError, SynthesisError
 from ..formats.mac import MacSpec
-from ..rtl.architectures import refusal
 from ..rtl.verilog import design_digest, to_rtlil, top_name
 from .cache import Cache, cache_key
 from .cells import CellLibrary
-from .flow import FLOW_VERSION, Mapped, synthesise
+from .flow import FLOW_VERSION, FlowLibrary, Mapped, synthesise
 from .recipes import Recipe
 from .yosys import DEFAULT_TIMEOUT, Yosys, prepare
 
@@ -44,11 +43,6 @@ def make_design(spec: MacSpec, architecture: str) -> Design:
         top=top_name(spec, architecture),
         rtlil=to_rtlil(spec, architecture),
     )
-
-
-def make_designs(spec: MacSpec, architectures: Iterable[str]) -> list[Design]:
-    """Elaborate a MAC in each of the architectures that can serve it."""
-    return [make_design(spec, name) for name in architectures if refusal(spec, name) is None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +121,7 @@ class Flow:
         self, tasks: Sequence[Task], waiting: Sequence[int]
     ) -> Iterator[tuple[int, Mapped | SynthesisError]]:
         cancel = threading.Event()
+        prepared = FlowLibrary.of(self.library)
 
         def work(index: int) -> Mapped | SynthesisError:
             task = tasks[index]
@@ -134,7 +129,7 @@ class Flow:
                 mapped = synthesise(
                     task.design.rtlil,
                     task.design.top,
-                    self.library,
+                    prepared,
                     task.recipe,
                     self.yosys,
                     workdir=workdir,

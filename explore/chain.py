@@ -1,0 +1,147 @@
+"""The whole chain: formats to Verilog, to area, to bit-exact simulation, to the report's data."""
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from ..formats.mac import MacSpec
+from ..formats.record import Format
+from ..rtl.architectures import ARCHITECTURES
+from ..rtl.package import write_package
+from ..sim.result import VerifyResult
+from ..sim.simulators import Simulator
+from ..synth.area import Candidate, survey
+from ..synth.recipes import Recipe
+from ..synth.sweep import Flow
+from .netlists import write_netlists
+from .report import DesignFailure, ReportData, write_report
+from .verification import netlist_designs, rtl_designs, verify_designs
+
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """What came of the chain: the report's data, and the designs whose areas it shows."""
+
+    data: ReportData
+    chosen: Sequence[Candidate]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every design was synthesised and verified."""
+        return not self.data.failures and all(one.passed for one in self.data.verifications)
+
+    @property
+    def smallest(self) -> list[Candidate]:
+        """The smallest design of each format."""
+        best: dict[MacSpec, Candidate] = {}
+        for one in self.chosen:
+            spec = one.task.design.spec
+            if spec not in best or one.mapped.area_um2 < best[spec].mapped.area_um2:
+                best[spec] = one
+        return list(best.values())
+
+
+def run_chain(
+    formats: Sequence[Format],
+    flow: Flow,
+    recipes: Sequence[Recipe],
+    *,
+    simulator: Simulator | None,
+    progress: Progress | None = None,
+) -> Chain:
+    """Synthesise each format in every architecture that serves it, and verify both levels.
+
+    Without a ``simulator`` nothing is verified, and the report says so. ``progress`` is called
+    with the step's name, how much is done, of how much, and the last item's name.
+    """
+
+    def step(name: str) -> Callable[[int, int, str], None]:
+        def update(done: int, total: int, item: str) -> None:
+            if progress is not None:
+                progress(name, done, total, item)
+
+        return update
+
+    specs = [MacSpec(weight=item, activation=item) for item in formats]
+    found = survey(
+        flow,
+        specs,
+        tuple(ARCHITECTURES),
+        recipes,
+        each_architecture=True,
+        progress=step("synthesis"),
+    )
+    verifications: list[VerifyResult] = []
+    if simulator is not None:
+        verifications = _verified(found.chosen, flow, simulator, step("simulation"))
+    data = ReportData(
+        areas=tuple(found.results),
+        formats=tuple(formats),
+        verifications=tuple(verifications),
+        failures=tuple(
+            DesignFailure(
+                format=failure.task.design.spec.weight.name,
+                architecture=failure.task.design.architecture,
+                recipe=failure.task.recipe.name,
+                message=str(failure.error),
+            )
+            for failure in found.failures
+        ),
+        machine=describe_machine(),
+        version=version("nibblemac"),
+    )
+    return Chain(data=data, chosen=found.chosen)
+
+
+def _verified(
+    chosen: Sequence[Candidate],
+    flow: Flow,
+    simulator: Simulator,
+    progress: Callable[[int, int, str], None],
+) -> list[VerifyResult]:
+    pairs = [(one.task.design.spec, one.task.design.architecture) for one in chosen]
+    designs = [*rtl_designs(pairs, flow.cache), *netlist_designs(chosen, flow.library)]
+    done = 0
+
+    def count(result: VerifyResult) -> None:
+        nonlocal done
+        done += 1
+        progress(done, len(designs), result.name)
+
+    return verify_designs(designs, flow.cache, simulator=simulator, jobs=flow.jobs, progress=count)
+
+
+def write_chain(chain: Chain, flow: Flow, directory: Path) -> Path:
+    """Write the report, and the smallest designs' Verilog and netlists; return the page's path.
+
+    Raises :class:`OutputError` where the folder cannot be written.
+    """
+    smallest = chain.smallest
+    designs = [(one.task.design.spec, one.task.design.architecture) for one in smallest]
+    page = write_report(chain.data, directory)
+    write_package(designs, directory / "verilog")
+    write_netlists(smallest, flow.library, directory / "netlists")
+    return page
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what the machine is: processor, cores, system, Python."""
+    processor = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return {
+        "processor": processor,
+        "cores": str(len(os.sched_getaffinity(0))),
+        "system": platform.platform(terse=True),
+        "Python": platform.python_version(),
+    }

@@ -1,0 +1,107 @@
+"""Verification of synthesised designs at both levels: the Verilog, and the mapped netlist."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..formats.errors import OutputError
+from ..formats.mac import MacSpec
+from ..rtl.verilog import design_digest, to_rtlil, to_verilog_many, top_name
+from ..rtl.yosys import yosys_version
+from ..sim.design import Design
+from ..sim.result import VerifyResult
+from ..sim.simulators import Simulator
+from ..sim.verify import verify
+from ..synth.area import Candidate
+from ..synth.cache import Cache, cache_key
+from ..synth.cell_models import cell_models
+from ..synth.cells import CellLibrary
+
+
+def rtl_designs(pairs: Sequence[tuple[MacSpec, str]], cache: Cache) -> list[Design]:
+    """Return each (spec, architecture) as Verilog, from the cache where it was written before."""
+    keys = [
+        cache_key(
+            {
+                "what": "verilog",
+                "design": design_digest(to_rtlil(spec, architecture)),
+                "tool": yosys_version(),
+            }
+        )
+        for spec, architecture in pairs
+    ]
+    texts: dict[str, str] = {}
+    for key in keys:
+        record = cache.get(key)
+        if isinstance(record, dict) and isinstance(record.get("verilog"), str):
+            texts[key] = record["verilog"]
+    missing = {k: pair for k, pair in zip(keys, pairs, strict=True) if k not in texts}
+    for key, text in zip(missing, to_verilog_many(list(missing.values())), strict=True):
+        texts[key] = text
+        cache.put(key, {"verilog": text})
+    return [
+        Design(
+            spec=spec,
+            architecture=architecture,
+            level="rtl",
+            top=top_name(spec, architecture),
+            sources=(texts[key],),
+        )
+        for key, (spec, architecture) in zip(keys, pairs, strict=True)
+    ]
+
+
+def netlist_designs(candidates: Sequence[Candidate], library: CellLibrary) -> list[Design]:
+    """Return each candidate's netlist with the functions of the library's cells that it uses."""
+    return [
+        Design(
+            spec=one.task.design.spec,
+            architecture=one.task.design.architecture,
+            level="netlist",
+            top=one.task.design.top,
+            sources=(one.mapped.netlist, cell_models(library, sorted(one.mapped.cells))),
+        )
+        for one in candidates
+    ]
+
+
+def verify_designs(
+    designs: Sequence[Design],
+    cache: Cache,
+    *,
+    simulator: Simulator | None = None,
+    jobs: int | None = None,
+    waves: Path | None = None,
+    progress: Callable[[VerifyResult], None] | None = None,
+) -> list[VerifyResult]:
+    """Simulate the designs with what the cache knows; keep_going, so that each has a verdict.
+
+    Verilator's compiled runtime is kept in the cache's folder, for later runs.
+    """
+    runtime = cache.folder / "simulation"
+    temporary = None
+    try:
+        runtime.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=runtime):
+            pass
+    except OSError:
+        try:
+            temporary = Path(tempfile.mkdtemp(prefix="nibblemac_"))
+        except OSError as error:
+            raise OutputError(f"No folder for simulations can be made: {error}.") from error
+        runtime = temporary
+    try:
+        return verify(
+            designs,
+            workdir=runtime,
+            simulator=simulator,
+            jobs=jobs,
+            waves=waves,
+            progress=progress,
+            cache=cache,
+            keep_going=True,
+        )
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""``nibblemac``: reads the command line, runs one command, turns errors into sentences."""
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TextIO
+
+from ..formats.errors import NibblemacError
+
+COMMANDS = ("formats", "generate", "area", "verify", "pareto", "report", "doctor")
+EXIT_INTERRUPTED = 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="nibblemac",
+        description="What a 4-bit number format costs in silicon, and what it buys in quality.",
+        epilog="example: nibblemac area INT4 E2M1 SF4 --architecture all",
+    )
+    parser.add_argument("--version", action="version", version=f"nibblemac {version('nibblemac')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f".{name}", __package__)
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog="examples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0 only on success."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return int(args.run(args))
+        except NibblemacError as error:
+            print(f"nibblemac: {error}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print(
+                "nibblemac: interrupted; finished results are kept and need not be computed again.",
+                file=sys.stderr,
+            )
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output has had enough; Python would complain again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+
+
+def _show_warning(  # noqa: PLR0917 - the signature that Python calls
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del category, filename, lineno, file, line
+    print(f"nibblemac: warning: {message}", file=sys.stderr)

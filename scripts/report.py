@@ -1,0 +1,55 @@
+"""``nibblemac report``: the whole chain for the whole catalogue, as one page."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .options import add_synthesis, flow_of
+from .terminal import print_table, progress_bars
+
+HELP = "all of it for the whole catalogue, as a page with tables and plots"
+DESCRIPTION = (
+    "Take every format of the catalogue through Verilog, synthesis, verification at both levels "
+    "and the frontier; write DIR/index.html with tables and plots, and the data, Verilog and "
+    "netlists beside it. Finished results are kept in a cache: a second run takes seconds."
+)
+EXAMPLES = ("nibblemac report -o out", "nibblemac report -o out-sg13g2 --library sg13g2")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder to write")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="do not simulate; the page says that it was not"
+    )
+    add_synthesis(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from ..explore.chain import run_chain, write_chain
+    from ..explore.output import check_writable
+    from ..explore.tables import comparison_table
+    from ..formats.lookup import all_formats
+    from ..sim.simulators import find_simulator
+    from ..synth.recipes import find_recipes
+
+    directory = Path(args.output)
+    recipes = find_recipes(args.recipe)
+    # What would stop the command at its end is looked at before minutes of work.
+    check_writable(directory)
+    simulator = None if args.no_verify else find_simulator()
+    flow = flow_of(args)
+    with progress_bars() as progress:
+        chain = run_chain(all_formats(), flow, recipes, simulator=simulator, progress=progress)
+    page = write_chain(chain, flow, directory)
+    print_table(comparison_table(chain.data.areas, chain.data.published))
+    passed = sum(result.passed for result in chain.data.verifications)
+    print(f"verified: {passed} of {len(chain.data.verifications)} designs")
+    for result in chain.data.verifications:
+        if not result.passed:
+            print(result.describe(), file=sys.stderr)
+    for failure in chain.data.failures:
+        print(f"nibblemac: {failure.message}", file=sys.stderr)
+    print(page)
+    return 0 if chain.succeeded else 1

@@ -1,0 +1,117 @@
+"""What the commands share on the terminal: tables, progress, data to files or standard output."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from ..formats.files import write_text
+
+if TYPE_CHECKING:
+    from ..explore.text_table import TextTable
+
+STANDARD_OUTPUT = "-"
+_PIPED_WIDTH = 240
+
+
+def print_table(table: "TextTable", *, title: str = "", file: TextIO | None = None) -> None:
+    """Print a table; strong cells are bold, rows that are marked have a star in front."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    stream = file or sys.stdout
+    console = Console(file=stream, width=None if stream.isatty() else _PIPED_WIDTH)
+    shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
+    for column in table.columns:
+        header = f"{column.group}\n{column.label}" if column.group else column.label
+        shown.add_column(
+            header,
+            justify="right" if column.numeric else "left",
+            no_wrap=not column.numeric,
+        )
+    for index, row in enumerate(table.rows):
+        cells = [
+            Text(cell, style="bold" if (index, position) in table.strong else "")
+            for position, cell in enumerate(row)
+        ]
+        shown.add_row(*cells, style="bold" if index in table.marked else None)
+    console.print(shown)
+
+
+def write_data(text: str, target: str) -> None:
+    """Write data to a file, complete or not at all, or to standard output for ``-``."""
+    if target == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+    else:
+        write_text(Path(target), text)
+
+
+def table_stream(*targets: str | None) -> TextIO:
+    """Return where tables go: standard output, or standard error where data goes to the former."""
+    return sys.stderr if STANDARD_OUTPUT in targets else sys.stdout
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int, str], None]]:
+    """Show a bar for each step on standard error; call it with step, done, total and a name.
+
+    Where standard error is no terminal, a line is printed at each tenth of a step.
+    """
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[item]}", style="dim"),
+        console=Console(file=sys.stderr),
+        transient=True,
+    )
+    steps: dict[str, TaskID] = {}
+    with bar:
+
+        def update(step: str, done: int, total: int, item: str) -> None:
+            if step not in steps:
+                steps[step] = bar.add_task(step, total=total, item="")
+            bar.update(steps[step], completed=done, total=total, item=item)
+
+        yield update
+
+
+@contextlib.contextmanager
+def progress_bar(step: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show one bar; call it with done, total and a name."""
+    with progress_bars() as update:
+        yield lambda done, total, item: update(step, done, total, item)
+
+
+class _Lines:
+    """Progress as lines of text, ten at most for each step."""
+
+    def __init__(self) -> None:
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, step: str, done: int, total: int, item: str) -> None:
+        """Print a line where a further tenth is done."""
+        del item
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._tenths.get(step, 0):
+            self._tenths[step] = tenth
+            print(f"{step}: {done} of {total}", file=sys.stderr, flush=True)
