@@ -17,7 +17,8 @@ MAX_DEPTH = 40
 MAX_LENGTH = 20_000
 MAX_VARIABLES = 12
 
-_TOKEN = re.compile(r"""\s*(?:([A-Za-z_][\w$]*(?:\[\d+\])?)|\\?"([^"\\]+)\\?"|([01])|(.))""", re.S)
+_NAME = r"[A-Za-z_][\w$]*(?:\[\d+\])?"
+_TOKEN = re.compile(rf"""\s*(?:({_NAME})|\\?"\s*({_NAME})\s*\\?"|([01])|(.))""", re.DOTALL)
 _SYMBOLS = {"|": "+", "&": "*"}
 
 
@@ -187,7 +188,7 @@ class _Parser:
     def _token(match: re.Match[str]) -> tuple[str, str]:
         name, quoted, constant, symbol = match.groups()
         if name or quoted:
-            return "pin", name or quoted.strip()
+            return "pin", name or quoted
         return (constant, "") if constant else (_SYMBOLS.get(symbol, symbol), "")
 
     def peek(self) -> str:

@@ -39,13 +39,13 @@ def read_logic(group: Group) -> Logic | str:
     pins = {name: pin for pin in group.children("pin") for name in _names(pin)}
     inputs = {name: pin for name, pin in pins.items() if pin.text("direction") == "input"}
     outputs = {name: pin for name, pin in pins.items() if pin.text("direction") == "output"}
-    state = _flip_flop(group)
     if area is None or area <= 0:
         return "no area"
     if not all(NAME_PATTERN.fullmatch(name) and name not in STATES for name in pins):
         return "unusual name"
     if len(inputs) > boolean.MAX_VARIABLES:
         return f"more than {boolean.MAX_VARIABLES} inputs"
+    state = _flip_flop(group)
     if isinstance(state, str):
         return state
     flip_flop, names = state

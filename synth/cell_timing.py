@@ -138,7 +138,7 @@ class TimingReader:
         for when, table in tables:
             if table.is_constant and table.values[0][0] == 0:
                 continue
-            values = [table.at(slew, load) for slew in self.slews for load in loads]
+            values = table.on(self.slews, loads)
             old = sums.get(when, [0.0] * len(values))
             sums[when] = [a + b for a, b in zip(old, values, strict=True)]
         if len(sums) > 1:

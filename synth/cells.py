@@ -224,6 +224,18 @@ class CellLibrary:
         text = json.dumps(facts_to_json(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether every combinational cell has a delay from every input that matters.
+
+        ABC's buffering and sizing crash on a Liberty file in which only some cells have one.
+        """
+        return bool(self.slews) and all(
+            {arc.pin for arc in output.arcs} >= set(output.function.pins())
+            for cell in self.of_kind(CellKind.COMBINATIONAL)
+            for output in cell.outputs
+        )
+
     @functools.cached_property
     def by_name(self) -> Mapping[str, Cell]:
         """The cells by name."""

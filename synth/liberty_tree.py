@@ -2,6 +2,7 @@
 
 import bisect
 import functools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -89,10 +90,17 @@ class Group:
         arguments = self.complex(name)
         if arguments is None:
             return None
-        return tuple(
-            tuple(self.parse_number(word, name) for word in re.findall(r"[^\s,\\]+", argument))
-            for argument in arguments
-        )
+        return tuple(self._parse_numbers(argument, name) for argument in arguments)
+
+    def _parse_numbers(self, text: str, name: str) -> tuple[float, ...]:
+        words = text.replace(",", " ").replace("\\", " ").split()
+        try:
+            values = tuple(map(float, words))
+        except ValueError:
+            values = (math.inf,)
+        if "_" in text or not all(map(math.isfinite, values)):
+            return tuple(self.parse_number(word, name) for word in words)
+        return values
 
     def parse_number(self, text: str, name: str) -> float:
         """Return ``text`` as a finite number; ``name`` says in the error whose it is."""
@@ -100,7 +108,7 @@ class Group:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not abs(value) < float("inf") or "_" in text:
+        if not math.isfinite(value) or "_" in text:
             raise LibraryError(
                 f"{self.where}: {name} in {self.label} is {text[:40]!r}, which is not a number."
             )
@@ -132,9 +140,12 @@ def unquote(raw: str) -> str:
     return raw.strip()
 
 
-@functools.lru_cache(maxsize=4096)
 def split_arguments(raw: str) -> tuple[str, ...]:
     """Return the arguments of a group or complex attribute, unquoted, comments dropped."""
+    return _split_short(raw) if len(raw) < 200 else _split(raw)
+
+
+def _split(raw: str) -> tuple[str, ...]:
     found: list[str] = []
     for match in _ARGUMENT.finditer(raw):
         if match[1] is not None:
@@ -142,3 +153,6 @@ def split_arguments(raw: str) -> tuple[str, ...]:
         elif match[2] is not None:
             found.append(match[2])
     return tuple(found)
+
+
+_split_short = functools.lru_cache(maxsize=4096)(_split)

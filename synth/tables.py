@@ -12,6 +12,7 @@ distilled library changes nothing.
 """
 
 import bisect
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,11 +43,22 @@ class Table:
 
     def at(self, slew: float, load: float) -> float:
         """Return the bilinear value, beyond the edges along the outermost segment."""
-        i, s = _segment(self.slews, slew)
-        j, t = _segment(self.loads, load)
-        low = self.values[i]
-        value = _between(low, j, t)
-        return value if s == 0 else value + s * (_between(self.values[i + 1], j, t) - value)
+        return self.on((slew,), (load,))[0]
+
+    def on(self, slews: Numbers, loads: Numbers) -> Numbers:
+        """Return the values of :meth:`at` on a grid, slew by slew."""
+        columns = _segments(self.loads, loads)
+        found = []
+        for i, s in _segments(self.slews, slews):
+            low = self.values[i]
+            for j, t in columns:
+                value = low[j] if t == 0 else low[j] + t * (low[j + 1] - low[j])
+                if s != 0:
+                    row = self.values[i + 1]
+                    above = row[j] if t == 0 else row[j] + t * (row[j + 1] - row[j])
+                    value += s * (above - value)
+                found.append(value)
+        return tuple(found)
 
     @property
     def is_constant(self) -> bool:
@@ -54,8 +66,9 @@ class Table:
         return len(self.slews) == len(self.loads) == 1
 
 
-def _between(row: Numbers, j: int, t: float) -> float:
-    return row[j] if t == 0 else row[j] + t * (row[j + 1] - row[j])
+@functools.lru_cache(maxsize=1024)
+def _segments(axis: Numbers, points: Numbers) -> tuple[tuple[int, float], ...]:
+    return tuple(_segment(axis, point) for point in points)
 
 
 def _segment(axis: Numbers, x: float) -> tuple[int, float]:
@@ -175,7 +188,7 @@ def choose_grid(
 
 def sample(table: Table, slews: Numbers, loads: Numbers) -> Numbers:
     """Return the table's values on the grid, slew by slew, to four significant digits."""
-    return tuple(rounded(table.at(slew, load), TABLE_DIGITS) for slew in slews for load in loads)
+    return tuple(rounded(value, TABLE_DIGITS) for value in table.on(slews, loads))
 
 
 def rounded(value: float, digits: int) -> float:

@@ -179,7 +179,7 @@ def test_missing_files(tmp_path):
         read_liberty(tmp_path / "none.lib")
     with pytest.raises(LibraryError, match="not a file"):
         read_liberty(tmp_path)
-    with pytest.raises(LibraryError, match="does not exist|cannot be read"):
+    with pytest.raises(LibraryError, match=r"does not exist|cannot be read"):
         read_liberty(Path("a\0b"))
 
 
