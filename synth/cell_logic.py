@@ -39,8 +39,8 @@ def read_logic(group: Group) -> Logic | str:
     pins = {name: pin for pin in group.children("pin") for name in _names(pin)}
     inputs = {name: pin for name, pin in pins.items() if pin.text("direction") == "input"}
     outputs = {name: pin for name, pin in pins.items() if pin.text("direction") == "output"}
-    if area is None or area <= 0:
-        return "no area"
+    if area is None or area <= 0 or not outputs:
+        return "no logic" if not outputs else "no area"
     if not all(NAME_PATTERN.fullmatch(name) and name not in STATES for name in pins):
         return "unusual name"
     if len(inputs) > boolean.MAX_VARIABLES:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..formats.errors import LibraryError
 
+LARGEST = 1e30
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _ARGUMENT = re.compile(rf"({_STRING})|/\*.*?\*/|//[^\n]*+|([^\s,\"\\]+)|[\s,\\]+", re.DOTALL)
 
@@ -98,17 +99,17 @@ class Group:
             values = tuple(map(float, words))
         except ValueError:
             values = (math.inf,)
-        if "_" in text or not all(map(math.isfinite, values)):
+        if "_" in text or not all(-LARGEST < value < LARGEST for value in values):
             return tuple(self.parse_number(word, name) for word in words)
         return values
 
     def parse_number(self, text: str, name: str) -> float:
-        """Return ``text`` as a finite number; ``name`` says in the error whose it is."""
+        """Return ``text`` as a number below 1e30; ``name`` says in the error whose it is."""
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not math.isfinite(value) or "_" in text:
+        if not abs(value) < LARGEST or "_" in text:
             raise LibraryError(
                 f"{self.where}: {name} in {self.label} is {text[:40]!r}, which is not a number."
             )

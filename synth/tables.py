@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..formats.errors import LibraryError
-from .liberty_tree import Group
+from .liberty_tree import LARGEST, Group
 
 Numbers = tuple[float, ...]
 
@@ -192,5 +192,10 @@ def sample(table: Table, slews: Numbers, loads: Numbers) -> Numbers:
 
 
 def rounded(value: float, digits: int) -> float:
-    """Return ``value`` to so many significant digits."""
+    """Return ``value`` to so many significant digits.
+
+    Raises :class:`LibraryError` where it is too large for any unit of a cell.
+    """
+    if not abs(value) < LARGEST:
+        raise LibraryError(f"A value of {value:.3g} (ps, fF, fJ or nW) is beyond {LARGEST:g}.")
     return float(f"{value:.{digits}g}") + 0.0
