@@ -13,6 +13,7 @@ from .record import Format
 
 STEPS_PER_OCTAVE = 32
 CLIP_OCTAVES = 10
+_STEPS_PER_CHECK = 8
 MAX_EXPANSION = 2.0
 
 
@@ -45,9 +46,10 @@ def mse_scales(rows: Tensor, format: Format, *, signed: bool) -> Tensor:  # noqa
     """Return the scale of each row with the least squared error among the candidates.
 
     Candidates are multiples of the absmax scale: 1, then :func:`wider_ratios`, then 2**(−k/32) for
-    k = 1 to 320; a row's search ends where 32 of these in a row (a factor of 2) brought nothing.
-    With ``signed``, each is tried with both signs. The first is the absmax scale itself, and only
-    a smaller error replaces it.
+    k = 1 to 320 (down to 1/1024). With ``signed``, each is tried with both signs. The first is the
+    absmax scale itself, and only a smaller error replaces it. A row's search ends early where the
+    values beyond the outermost levels alone err more than the best candidate: that part of the
+    error only grows from there, so no smaller scale can win.
     """
     largest, sign = _extreme(rows, format, signed=signed)
     # MPS has no float64; its searches are as fine as float32 sums.
@@ -58,26 +60,26 @@ def mse_scales(rows: Tensor, format: Format, *, signed: bool) -> Tensor:  # noqa
     best = table.error(*sides[0][1:], 1.0)
     factor = torch.ones_like(best)
 
-    def improve(ratio: float, where: Tensor | None = None) -> Tensor:
-        """Enter a candidate where it errs less; return where it did."""
-        improved = torch.zeros_like(best, dtype=torch.bool)
+    searching = torch.ones_like(best, dtype=torch.bool)
+
+    def improve(ratio: float, rows: Tensor) -> None:
+        """Enter a candidate into the rows where it errs less."""
         for side, bounds, levels in sides:
             error = table.error(bounds, levels, ratio)
-            better = error < best if where is None else (error < best) & where
+            better = (error < best) & rows
             torch.where(better, error, best, out=best)
             factor.masked_fill_(better, ratio * side)
-            improved |= better
-        return improved
 
     for ratio in (1.0, *wider_ratios(format)):
-        improve(ratio)
-    idle = torch.zeros_like(best, dtype=torch.int32)
+        improve(ratio, searching)
     for step in range(1, CLIP_OCTAVES * STEPS_PER_OCTAVE + 1):
-        searching = idle < STEPS_PER_OCTAVE
-        if not bool(searching.any()):
-            break
-        idle += 1
-        idle.masked_fill_(improve(2 ** (-step / STEPS_PER_OCTAVE), searching), 0)
+        ratio = 2 ** (-step / STEPS_PER_OCTAVE)
+        if step % _STEPS_PER_CHECK == 1:
+            clipped = [table.clipped_error(levels, ratio) for _, _, levels in sides]
+            searching = torch.stack(clipped).amin(dim=0) < best
+            if not bool(searching.any()):
+                break
+        improve(ratio, searching)
     return _scales(largest, sign * factor.to(sign.dtype), format)
 
 
@@ -145,3 +147,13 @@ class _SortedRows:
         sums = self._sums.gather(1, edges).diff(dim=1)
         cells = torch.mv(counts, (levels * ratio).square()) - torch.mv(sums, 2 * ratio * levels)
         return self._energy + cells[:, None]
+
+    def clipped_error(self, levels: Tensor, ratio: float) -> Tensor:
+        """Return Σ over values beyond the outermost levels: at most :meth:`error` for this ratio.
+
+        Where all levels have one sign, values of the other sign count with their distance to 0, so
+        that the result never falls as the ratio falls.
+        """
+        low, high = levels[0].clamp(max=0) * ratio, levels[-1].clamp(min=0) * ratio
+        inside = self.ordered.clamp(low, high)
+        return (self.ordered - inside).square_().sum(dim=1, keepdim=True)

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from nibblemac.formats.catalog import CATALOG, E2M1, E2M1_SR, INT4, SF4
+from nibblemac.formats.catalog import CATALOG, E2M1, E2M1_SR, INT3, INT4, SF4
 from nibblemac.formats.clipping import wider_ratios
 from nibblemac.formats.quantizer import Quantized, quantize
 from nibblemac.formats.record import Format
@@ -54,8 +54,8 @@ def test_never_worse_than_absmax_in_any_block(known: Format, signed: bool) -> No
 def direct_best(values: torch.Tensor, known: Format, *, signed: bool) -> float:
     """Return the least error over the documented candidates, element by element.
 
-    1, 2**(k/32) up to the ratio of the two largest magnitudes (included, at most 2), then
-    2**(-k/32) until 32 in a row bring nothing; each with both signs where ``signed``.
+    1, 2**(k/32) up to the ratio of the two largest magnitudes (included, at most 2), and
+    2**(-k/32) for k from 1 to 320; each with both signs where ``signed``.
     """
     levels = torch.tensor([float(level) for level in known.levels], dtype=torch.float64)
     largest = float(values.abs().max()) / float(known.largest_level)
@@ -69,15 +69,8 @@ def direct_best(values: torch.Tensor, known: Format, *, signed: bool) -> float:
 
     sides = sorted([float(max(known.levels)), float(-min(known.levels))])
     limit = min(sides[1] / sides[0], 2.0) if sides[0] > 0 else 2.0
-    best = min(error(r) for r in [1.0, limit, *(2 ** (k / 32) for k in range(32))] if r <= limit)
-    idle = 0
-    for step in range(1, 321):
-        found = error(2 ** (-step / 32))
-        idle = 0 if found < best else idle + 1
-        best = min(best, found)
-        if idle == 32:
-            break
-    return best
+    wider = [limit, *(2 ** (k / 32) for k in range(32) if 2 ** (k / 32) <= limit)]
+    return min(error(ratio) for ratio in [*wider, *(2 ** (-k / 32) for k in range(1, 321))])
 
 
 @pytest.mark.parametrize(
@@ -86,6 +79,8 @@ def direct_best(values: torch.Tensor, known: Format, *, signed: bool) -> float:
 @pytest.mark.parametrize("length", [1, 2, 16, 129])
 def test_the_best_candidate_is_found(known: Format, signed: bool, length: int) -> None:
     values = random(12, length, seed=length)
+    values[6:] = values[6:].clamp(-0.1, 0.1)  # a bulk, and below one outlier beside it
+    values[6:, 0] = torch.tensor([1.0, -1, 0.3, -0.3, 5, -5], dtype=torch.float64)
     spec = ScaleSpec(granularity=Granularity.CHANNEL, clipping=Clipping.MSE, signed=signed)
     made = quantize(values, known, spec)
     errors = (made.dequantize() - values).square().sum(dim=1)
@@ -115,6 +110,19 @@ def test_an_outlier_among_many_is_clipped_far() -> None:
     assert absmax.codes[:4000].unique().tolist() == [0]
     # Losing the outlier costs more than all other elements together, so it is kept.
     assert float(mse.dequantize()[-1]) == pytest.approx(1e3, rel=0.01)
+
+
+def test_the_search_crosses_a_long_stretch_without_improvement() -> None:
+    # INT3's step is a quarter of the extreme, 7.5: all of the bulk rounds to zero, and no smaller
+    # scale helps before the step is below twice the bulk's limit, a factor of 5 further down.
+    bulk = random(100_000, seed=5).clamp(-0.75, 0.75)
+    values = torch.cat([bulk, torch.tensor([-30.0], dtype=torch.float64)])
+    errors = [
+        float((quantize(values, INT3, spec).dequantize() - values).square().sum())
+        for spec in (ScaleSpec(), ScaleSpec(clipping=Clipping.MSE))
+    ]
+    assert errors[0] == pytest.approx(float(bulk.square().sum()))
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_exact_blocks_keep_the_absmax_scale() -> None:
