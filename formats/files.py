@@ -1,6 +1,7 @@
 """Reading a user's small text file, and writing one so that no half of it is ever seen."""
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -61,9 +62,24 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         Path(temporary).replace(target)
         temporary = None
     except (OSError, ValueError) as cause:
-        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-        raise OutputError(f"{os.fspath(path)} cannot be written: {reason}.") from cause
+        raise OutputError(f"{os.fspath(path)} cannot be written: {_reason(cause)}.") from cause
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`OutputError` where :func:`write_text` to ``path`` would; write nothing."""
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except (OSError, ValueError) as cause:
+        raise OutputError(f"{target} cannot be written: {_reason(cause)}.") from cause
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -14,7 +14,7 @@ from .options import (
     flow_of,
     specs_of,
 )
-from .terminal import print_table, progress_bar, table_stream, write_data
+from .terminal import check_targets, print_table, progress_bar, table_stream, write_data
 
 HELP = "synthesise and report area"
 DESCRIPTION = (
@@ -44,11 +44,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..explore.netlists import write_netlists
+    from ..explore.output import check_writable
     from ..explore.tables import area_table
     from ..synth.area import survey
     from ..synth.recipes import find_recipes
     from ..synth.result import to_csv
 
+    check_targets(args.csv, args.json)
+    if args.netlists:
+        check_writable(Path(args.netlists))
     specs = specs_of(args)
     architectures, recipes = architectures_of(args.architecture), find_recipes(args.recipe)
     flow = flow_of(args)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..formats.errors import UsageError
 from .options import FORMAT_HELP, add_synthesis, architectures_of, flow_of
-from .terminal import print_table, progress_bar
+from .terminal import check_targets, print_table, progress_bar
 
 if TYPE_CHECKING:
     from ..explore.frontier import Frontier
@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     for path in outputs:
         if path.suffix.casefold() not in {".png", ".svg", ".html"}:
             raise UsageError(f"{path} is no plot: the name must end in .png, .svg or .html.")
+    check_targets(*args.output)
     if args.area and args.formats:
         raise UsageError("--area and --format exclude each other: areas are given or synthesised.")
     areas = list(load_areas(Path(args.area))) if args.area else []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ..formats.files import write_text
+from ..formats.files import check_file, write_text
 
 if TYPE_CHECKING:
     from ..explore.text_table import TextTable
@@ -47,6 +47,13 @@ def write_data(text: str, target: str) -> None:
         sys.stdout.write(text)
     else:
         write_text(Path(target), text)
+
+
+def check_targets(*targets: str | None) -> None:
+    """Raise OutputError for files that could not be written, before the work that fills them."""
+    for target in targets:
+        if target and target != STANDARD_OUTPUT:
+            check_file(Path(target))
 
 
 def table_stream(*targets: str | None) -> TextIO:

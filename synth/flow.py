@@ -23,9 +23,11 @@ from .recipes import Recipe
 from .yosys import DEFAULT_TIMEOUT, Yosys
 
 #: Part of every cache key: raise it when the flow's own passes or checks change.
-FLOW_VERSION = 1
+FLOW_VERSION = 2
 
-_DESIGN, _LIBRARY, _ADDERS, _ABC = "design.il", "library.lib", "adders.v", "abc.script"
+_DESIGN, _LIBRARY, _ADDERS = "design.il", "library.lib", "adders.v"
+_ABC, _ABC_LIBRARY = "abc.script", "abc.lib"
+_FINE_SCALE = 1000.0
 _SCRIPT, _STAT, _NETLIST = "synth.ys", "stat.json", "netlist.v"
 
 
@@ -58,16 +60,27 @@ class Mapped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowLibrary:
-    """A library and the files that the flow makes of it once: Liberty, and the adders' techmap."""
+    """A library and the texts that the flow makes of it once.
+
+    ``liberty`` is without timing, which recipes for area do not look at; ``abc_liberty`` is the
+    same with areas that ABC's two decimals can hold; ``adders`` is the adders' techmap.
+    """
 
     library: CellLibrary
     liberty: str
+    abc_liberty: str
     adders: str
 
     @classmethod
     def of(cls, library: CellLibrary) -> "FlowLibrary":
         """Write the library out for the flow."""
-        return cls(library=library, liberty=to_liberty(library), adders=adder_techmap(library))
+        scale = 1.0 if library.nand2.area >= 1 else _FINE_SCALE
+        return cls(
+            library=library,
+            liberty=to_liberty(library, timing=False),
+            abc_liberty=to_liberty(library, timing=False, area_scale=scale),
+            adders=adder_techmap(library),
+        )
 
 
 def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) -> str:
@@ -82,7 +95,11 @@ def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) 
     ]
     if split:
         lines.append(f"setattr -mod -set keep_hierarchy 1 {top}_multiplier {top}_accumulator")
-    lines += [line.replace("{top}", top) for line in recipe.passes]
+    dont_use = " ".join(f"-dont_use {name}" for name in library.other_flip_flops)
+    lines += [
+        line.replace("{top}", top).replace("{dont_use}", dont_use).rstrip()
+        for line in recipe.passes
+    ]
     ties = _tie_arguments(library)
     if ties:
         lines.append(f"hilomap -singleton {ties}")
@@ -129,6 +146,7 @@ def synthesise(
     files = {
         _DESIGN: rtlil,
         _LIBRARY: prepared.liberty,
+        _ABC_LIBRARY: prepared.abc_liberty,
         _ADDERS: prepared.adders,
         _ABC: "; ".join(recipe.abc) + "\n",
         _SCRIPT: script,

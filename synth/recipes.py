@@ -3,8 +3,10 @@
 The recipe decides the result as much as the design does: one MAC's area varies by 1.5 between
 these. Every recipe starts from the RTLIL of the design, with the library's cells known as black
 boxes, and ends before the tie cells, the checks and the figures, which are the same for all (see
-:mod:`.flow`). ``{top}`` stands for the top module's name; the files are ``library.lib``,
-``adders.v`` (see :mod:`.adders`) and ``abc.script``.
+:mod:`.flow`). ``{top}`` stands for the top module's name, and ``{dont_use}`` for options that leave
+dfflibmap the cheapest flip-flop only. The files are ``library.lib``, ``abc.lib`` (the same with
+areas in a scale that ABC's two decimals can hold), ``adders.v`` (see :mod:`.adders`) and
+``abc.script``.
 """
 
 import hashlib
@@ -30,7 +32,8 @@ class Recipe:
         return hashlib.sha256(json.dumps([self.passes, self.abc]).encode()).hexdigest()
 
 
-_MAP = ("dfflibmap -liberty library.lib", "abc -liberty library.lib -script abc.script")
+_FLIP_FLOPS = "dfflibmap -liberty library.lib {dont_use}"
+_MAP = (_FLIP_FLOPS, "abc -liberty abc.lib -script abc.script")
 
 # The accumulator's additions become rows of full adders before synth sees them, and -noalumacc
 # keeps it from merging the multiplication and the addition into one $macc.
@@ -52,8 +55,8 @@ RECIPES = (
         description="Yosys's own: synth -flatten, then abc's script for a Liberty library",
         passes=(
             "synth -top {top} -flatten",
-            "dfflibmap -liberty library.lib",
-            "abc -liberty library.lib",
+            _FLIP_FLOPS,
+            "abc -liberty abc.lib",
         ),
     ),
     Recipe(

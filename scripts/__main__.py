@@ -1,0 +1,7 @@
+"""``python -m nibblemac.scripts`` is ``nibblemac``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())
