@@ -13,9 +13,10 @@ from ..rtl.architectures import ARCHITECTURES
 from ..rtl.package import write_package
 from ..sim.result import VerifyResult
 from ..sim.simulators import Simulator
-from ..synth.area import Candidate, survey
+from ..synth.area import Candidate, smallest, survey
 from ..synth.recipes import Recipe
 from ..synth.sweep import Flow
+from .candidates import CandidateArea
 from .netlists import write_netlists
 from .report import DesignFailure, ReportData, write_report
 from .verification import netlist_designs, rtl_designs, verify_designs
@@ -28,22 +29,12 @@ class Chain:
     """What came of the chain: the report's data, and the designs whose areas it shows."""
 
     data: ReportData
-    chosen: Sequence[Candidate]
+    smallest: Sequence[Candidate]
 
     @property
     def succeeded(self) -> bool:
         """Whether every design was synthesised and verified."""
         return not self.data.failures and all(one.passed for one in self.data.verifications)
-
-    @property
-    def smallest(self) -> list[Candidate]:
-        """The smallest design of each format."""
-        best: dict[MacSpec, Candidate] = {}
-        for one in self.chosen:
-            spec = one.task.design.spec
-            if spec not in best or one.mapped.area_um2 < best[spec].mapped.area_um2:
-                best[spec] = one
-        return list(best.values())
 
 
 def run_chain(
@@ -73,14 +64,15 @@ def run_chain(
         specs,
         tuple(ARCHITECTURES),
         recipes,
-        each_architecture=True,
         progress=step("synthesis"),
     )
     verifications: list[VerifyResult] = []
     if simulator is not None:
-        verifications = _verified(found.chosen, flow, simulator, step("simulation"))
+        best = smallest(found.candidates, each_architecture=True)
+        verifications = _verified(best, flow, simulator, step("simulation"))
     data = ReportData(
         areas=tuple(found.results),
+        candidates=tuple(CandidateArea.of(one) for one in found.candidates),
         formats=tuple(formats),
         verifications=tuple(verifications),
         failures=tuple(
@@ -95,7 +87,7 @@ def run_chain(
         machine=describe_machine(),
         version=version("nibblemac"),
     )
-    return Chain(data=data, chosen=found.chosen)
+    return Chain(data=data, smallest=found.chosen)
 
 
 def _verified(
@@ -121,11 +113,10 @@ def write_chain(chain: Chain, flow: Flow, directory: Path) -> Path:
 
     Raises :class:`OutputError` where the folder cannot be written.
     """
-    smallest = chain.smallest
-    designs = [(one.task.design.spec, one.task.design.architecture) for one in smallest]
+    designs = [(c.task.design.spec, c.task.design.architecture) for c in chain.smallest]
     page = write_report(chain.data, directory)
     write_package(designs, directory / "verilog")
-    write_netlists(smallest, flow.library, directory / "netlists")
+    write_netlists(chain.smallest, flow.library, directory / "netlists")
     return page
 
 

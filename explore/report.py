@@ -1,7 +1,7 @@
 """The report: one HTML page with tables and plots, and the data it shows, in one folder."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from ..synth.result import AreaResult
 from ..synth.result import to_csv as areas_to_csv
 from .accumulator_table import accumulator_table
 from .areas import check_comparable, smallest_by_format
+from .candidates import CandidateArea, SizedDesign, candidates_to_csv
 from .conclusions import Conclusion, judge
 from .evidence import PHI2, SEVEN, gather
 from .frontier import Frontier, build_frontier
@@ -49,13 +50,15 @@ class DesignFailure:
 class ReportData:
     """All that the report shows.
 
-    ``areas`` are every design's (one library, one set of tools); ``formats`` the records of their
-    formats in the order of the tables. ``rows`` and ``published`` default to the figures that
-    ship with the project. ``machine`` is shown as it is, such as processor and system.
+    ``areas`` are the smallest designs' (one library, one set of tools), ``candidates`` all that
+    were tried (none: as ``areas``); ``formats`` are the records in the order of the tables.
+    ``rows`` and ``published`` default to the figures that ship with the project. ``machine`` is
+    shown as it is, such as processor and system.
     """
 
     areas: tuple[AreaResult, ...]
     formats: tuple[Format, ...]
+    candidates: tuple[CandidateArea, ...] = ()
     verifications: tuple[VerifyResult, ...] = ()
     failures: tuple[DesignFailure, ...] = ()
     rows: tuple[AccuracyRow, ...] = field(default_factory=lambda: published_quality().rows)
@@ -104,22 +107,38 @@ def render_report(data: ReportData) -> dict[str, bytes]:
         sections.append(
             _Section(key=key, heading=heading, source=source, frontier=frontier, problem=problem)
         )
+    tried = _tried(data, areas)
     contents = {
         "area.csv": areas_to_csv(areas).encode(),
         "area.json": _json([area.to_json() for area in areas]),
         "verification.json": _json([result.to_json() for result in data.verifications]),
         "conclusions.json": _json([_conclusion_record(item) for item in conclusions]),
     }
+    if data.candidates:
+        contents["candidates.csv"] = candidates_to_csv(data.candidates).encode()
     for section in sections:
         if section.frontier is not None:
             contents |= _frontier_files(section.key, section.frontier, data.published)
-    page = _page(data, areas, conclusions, sections, list(contents))
+    page = _page(
+        data,
+        areas=areas,
+        tried=tried,
+        conclusions=conclusions,
+        sections=sections,
+        names=list(contents),
+    )
     return {**contents, "index.html": page.encode()}
 
 
 def _ordered(data: ReportData) -> list[AreaResult]:
     order = {item.name: index for index, item in enumerate(data.formats)}
     return sorted(data.areas, key=lambda area: order.get(area.format, len(order)))
+
+
+def _tried(data: ReportData, areas: list[AreaResult]) -> Sequence[SizedDesign]:
+    """Return every design that was tried, in the order of the tables."""
+    order = {item.name: index for index, item in enumerate(data.formats)}
+    return sorted(data.candidates, key=lambda one: order.get(one.format, len(order))) or areas
 
 
 def _frontier(
@@ -149,7 +168,9 @@ def _frontier_files(
 
 def _page(
     data: ReportData,
+    *,
     areas: list[AreaResult],
+    tried: Sequence[SizedDesign],
     conclusions: tuple[Conclusion, ...],
     sections: list[_Section],
     names: list[str],
@@ -173,12 +194,12 @@ def _page(
     return template.render(
         policy=POLICY,
         version=data.version,
-        summary=summary(areas, data.verifications, conclusions, frontiers),
+        summary=summary(areas, tried, data.verifications, conclusions, frontiers),
         provenance=provenance(areas, data.verifications, data.machine, data.version),
         comparison_table=comparison_table(areas, data.published),
         area_table=area_table(areas),
         accumulator_table=accumulator_table(listed, data.published),
-        architecture_table=architecture_table(areas, _refusals(listed, areas)),
+        architecture_table=architecture_table(tried, _refusals(listed, tried)),
         verification_table=verification_table(data.verifications) if data.verifications else None,
         wrong=[result for result in data.verifications if not result.passed],
         failures=data.failures,
@@ -193,7 +214,7 @@ def _page(
     )
 
 
-def _refusals(formats: list[Format], areas: list[AreaResult]) -> dict[tuple[str, str], str]:
+def _refusals(formats: list[Format], areas: Sequence[SizedDesign]) -> dict[tuple[str, str], str]:
     """Return why an architecture does not serve a format, by both names."""
     from ..rtl.architectures import ARCHITECTURES, refusal  # noqa: PLC0415 - imports amaranth
 

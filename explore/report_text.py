@@ -4,22 +4,24 @@ from collections.abc import Mapping, Sequence
 
 from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
+from .candidates import SizedDesign
 from .conclusions import Conclusion, Verdict
 from .frontier import Frontier
 
 
 def summary(
     areas: Sequence[AreaResult],
+    tried: Sequence[SizedDesign],
     verifications: Sequence[VerifyResult],
     conclusions: Sequence[Conclusion],
     frontiers: Mapping[str, Frontier],
 ) -> list[str]:
     """Return the findings, one sentence each; ``frontiers`` are by heading."""
     formats = {area.format for area in areas}
-    architectures = {area.architecture for area in areas}
-    recipes = {area.recipe for area in areas}
+    architectures = {one.architecture for one in tried}
+    recipes = {one.recipe for one in tried}
     lines = [
-        f"{_count(len(formats), 'format')} in {_count(len(areas), 'design')}: up to "
+        f"{_count(len(formats), 'format')} in {_count(len(tried), 'design')}: up to "
         f"{_count(len(architectures), 'architecture')} and {_count(len(recipes), 'recipe')}, "
         f"in the cell library {areas[0].library}."
     ]

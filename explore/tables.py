@@ -7,6 +7,7 @@ from ..formats.published import PublishedHardware
 from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
 from .areas import INT4, smallest_by_format
+from .candidates import SizedDesign
 from .frontier import Frontier
 from .overhead import chip_overhead
 from .text_table import MISSING, Column, TextTable, heading, number, shown
@@ -118,7 +119,7 @@ def _published_figures(
 
 
 def architecture_table(
-    areas: Sequence[AreaResult], refusals: Mapping[tuple[str, str], str] | None = None
+    areas: Sequence[SizedDesign], refusals: Mapping[tuple[str, str], str] | None = None
 ) -> TextTable:
     """Return format × architecture: the smallest area over recipes (µm²), each row's least strong.
 

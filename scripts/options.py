@@ -81,9 +81,10 @@ def add_synthesis(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--recipe",
-        default="all",
+        default="best",
         metavar="NAME",
-        help="default, amap, adders, adders-deepsyn, or all for the smallest (default: all)",
+        help="default, amap, adders, adders-deepsyn, all for the smallest of them, or best for the "
+        "smallest of the last two (default: %(default)s)",
     )
     parser.add_argument(
         "--yosys",

@@ -109,6 +109,20 @@ def progress_bar(step: str) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, item: update(step, done, total, item)
 
 
+class Counter:
+    """Counts what is done for a bar that wants done, total and a name."""
+
+    def __init__(self, total: int, update: Callable[[int, int, str], None]) -> None:
+        self._done = 0
+        self._total = total
+        self._update = update
+
+    def __call__(self, item: str) -> None:
+        """Count one more."""
+        self._done += 1
+        self._update(self._done, self._total, item)
+
+
 class _Lines:
     """Progress as lines of text, ten at most for each step."""
 

@@ -13,7 +13,7 @@ from .options import (
     flow_of,
     specs_of,
 )
-from .terminal import print_table, progress_bar
+from .terminal import Counter, print_table, progress_bar
 
 HELP = "simulate against the torch reference, bit by bit"
 DESCRIPTION = (
@@ -48,9 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..explore.tables import verification_table
     from ..explore.verification import netlist_designs, rtl_designs, verify_designs
-    from ..sim.result import VerifyResult
     from ..sim.simulators import find_simulator
-    from ..synth.area import serving_architectures, survey
+    from ..synth.area import map_candidates, plan, serving_architectures, smallest
     from ..synth.recipes import find_recipes
 
     specs = specs_of(args)
@@ -62,27 +61,24 @@ def run(args: argparse.Namespace) -> int:
         pairs = [(spec, a) for spec in specs for a in serving_architectures(spec, architectures)]
         designs += rtl_designs(pairs, flow.cache)
     if args.level != "rtl":
+        tasks = plan(specs, architectures, recipes)
         with progress_bar("synthesis") as synthesis:
-            found = survey(
-                flow, specs, architectures, recipes, each_architecture=True, progress=synthesis
+            counter = Counter(len(tasks), synthesis)
+            candidates, failed = map_candidates(
+                flow, tasks, lambda task, _: counter(f"{task.design.top}, {task.recipe.name}")
             )
-        designs += netlist_designs(found.chosen, flow.library)
-        failures = [str(failure.error) for failure in found.failures]
-    done = 0
+        best = smallest(candidates, each_architecture=True)
+        designs += netlist_designs(best, flow.library)
+        failures = [str(failure.error) for failure in failed]
     with progress_bar("simulation") as simulation:
-
-        def count(result: VerifyResult) -> None:
-            nonlocal done
-            done += 1
-            simulation(done, len(designs), result.name)
-
+        simulated = Counter(len(designs), simulation)
         results = verify_designs(
             designs,
             flow.cache,
             simulator=simulator,
             jobs=args.jobs,
             waves=Path(args.waves) if args.waves else None,
-            progress=count,
+            progress=lambda result: simulated(result.name),
         )
     if results:
         print_table(verification_table(results))

@@ -33,9 +33,9 @@ class Failure:
 class Survey:
     """What came of measuring MACs.
 
-    ``chosen`` holds the smallest candidate of each MAC (or of each MAC and architecture) that has
-    one, in the order asked for, and ``results`` their records in the same order; ``candidates``
-    holds every mapped architecture and recipe, and ``failures`` what went wrong, if anything did.
+    ``chosen`` holds the smallest candidate of each MAC that has one, in the order asked for, and
+    ``results`` their records in the same order; ``candidates`` holds every mapped architecture and
+    recipe, and ``failures`` what went wrong, if anything did.
     """
 
     chosen: Sequence[Candidate]
@@ -72,26 +72,52 @@ def plan(
     return tasks
 
 
+def map_candidates(
+    flow: Flow,
+    tasks: Sequence[Task],
+    progress: Callable[[Task, Mapped | SynthesisError], None] | None = None,
+) -> tuple[list[Candidate], list[Failure]]:
+    """Map every task; return what was mapped and what failed, which does not stop the others."""
+    candidates, failures = [], []
+    for task, outcome in zip(tasks, flow.run(tasks, progress), strict=True):
+        if isinstance(outcome, SynthesisError):
+            failures.append(Failure(task=task, error=outcome))
+        else:
+            candidates.append(Candidate(task=task, mapped=outcome))
+    return candidates, failures
+
+
+def smallest(
+    candidates: Sequence[Candidate], *, each_architecture: bool = False
+) -> list[Candidate]:
+    """Return the smallest candidate of each MAC, or of each MAC and architecture.
+
+    Of equals it is the first in the order of architectures and recipes.
+    """
+    best: dict[tuple[MacSpec, str], Candidate] = {}
+    for one in candidates:
+        design = one.task.design
+        group = design.spec, design.architecture if each_architecture else ""
+        if group not in best or one.mapped.area_um2 < best[group].mapped.area_um2:
+            best[group] = one
+    return list(best.values())
+
+
 def survey(
     flow: Flow,
     specs: Sequence[MacSpec],
     architectures: Sequence[str],
     recipes: Sequence[Recipe],
     *,
-    each_architecture: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Survey:
-    """Measure every candidate of each MAC, and split the smallest of each.
+    """Measure every candidate of each MAC, and split the smallest of each in two.
 
-    With ``each_architecture``, the smallest over recipes of each MAC and architecture are split.
     ``progress`` is called with how many syntheses are done, how many there are, and the last one's
     name. A failed synthesis is reported in the survey and does not stop the others.
     """
     tasks = plan(specs, architectures, recipes)
-    groups = list(
-        dict.fromkeys(_group(task, each_architecture=each_architecture) for task in tasks)
-    )
-    total = len(tasks) + len(groups)
+    total = len(tasks) + len(specs)
     done = 0
 
     def count(task: Task, _result: Mapped | SynthesisError) -> None:
@@ -100,34 +126,17 @@ def survey(
         if progress is not None:
             progress(done, total, f"{task.design.top}, {task.recipe.name}")
 
-    outcomes = flow.run(tasks, count)
-    failures = []
-    best: dict[tuple[MacSpec, str], Candidate] = {}
-    candidates = []
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if isinstance(outcome, SynthesisError):
-            failures.append(Failure(task=task, error=outcome))
-        else:
-            one = Candidate(task=task, mapped=outcome)
-            candidates.append(one)
-            group = _group(task, each_architecture=each_architecture)
-            # Of equals the first in the order of architectures and recipes.
-            if group not in best or outcome.area_um2 < best[group].mapped.area_um2:
-                best[group] = one
-    smallest = [best[group] for group in groups if group in best]
-    splits = [Task(design=c.task.design, recipe=c.task.recipe, split=True) for c in smallest]
+    candidates, failures = map_candidates(flow, tasks, count)
+    best = smallest(candidates)
+    splits = [Task(design=c.task.design, recipe=c.task.recipe, split=True) for c in best]
     chosen, results = [], []
-    for one, split in zip(smallest, flow.run(splits, count), strict=True):
+    for one, split in zip(best, flow.run(splits, count), strict=True):
         if isinstance(split, SynthesisError):
             failures.append(Failure(task=one.task, error=split))
         else:
             chosen.append(one)
             results.append(area_result(flow, one, split))
     return Survey(chosen=chosen, results=results, candidates=candidates, failures=failures)
-
-
-def _group(task: Task, *, each_architecture: bool) -> tuple[MacSpec, str]:
-    return task.design.spec, task.design.architecture if each_architecture else ""
 
 
 def area_result(flow: Flow, candidate: Candidate, split: Mapped) -> AreaResult:

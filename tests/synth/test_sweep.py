@@ -7,7 +7,7 @@ from nibblemac.formats.errors import ArchitectureError, SynthesisError
 from nibblemac.formats.lookup import find_format
 from nibblemac.formats.mac import MacSpec
 from nibblemac.synth import sweep
-from nibblemac.synth.area import plan, survey
+from nibblemac.synth.area import plan, smallest, survey
 from nibblemac.synth.cache import Cache, CacheWarning
 from nibblemac.synth.flow import Mapped
 from nibblemac.synth.recipes import RECIPES, find_recipe
@@ -127,10 +127,12 @@ def test_survey_takes_the_smallest(fresh: Flow, counted: list[str]) -> None:
         here = [c for c in found.candidates if c.task.design.spec.weight.name == result.format]
         assert len(here) == 2 * len(RECIPES)
         assert result.area_um2 == min(c.mapped.area_um2 for c in here)
-    each = survey(
-        fresh, [spec("INT3")], ("signed", "sign-magnitude"), RECIPES, each_architecture=True
-    )
-    assert [result.architecture for result in each.results] == ["signed", "sign-magnitude"]
+    each = smallest(found.candidates, each_architecture=True)
+    assert [(c.task.design.spec.weight.name, c.task.design.architecture) for c in each] == [
+        (name, architecture)
+        for name in ("INT3", "E2M1")
+        for architecture in ("signed", "sign-magnitude")
+    ]
 
 
 def test_progress_counts_to_the_end(fresh: Flow, counted: list[str]) -> None:
