@@ -173,7 +173,7 @@ def test_wrong_accuracy_files(kind: str, tmp_path: Path, capsys) -> None:
 def test_wrong_names(tmp_path: Path, capsys) -> None:
     assert "'E2M7'" in fails(capsys, "area", "E2M7")
     assert "no embedded library 'tsmc'" in fails(capsys, "area", "INT3", "--library", "tsmc")
-    assert "no recipe 'best'" in fails(capsys, "area", "INT3", "--recipe", "best")
+    assert "no recipe 'fastest'" in fails(capsys, "area", "INT3", "--recipe", "fastest")
     assert "no architecture 'booth'" in fails(capsys, "area", "INT3", "--architecture", "booth")
     assert "level 7" in fails(capsys, "area", "INT4", "--architecture", "shift-add")
     assert "vivado" in fails(capsys, "area", "INT3", "--yosys", "vivado")
