@@ -7,6 +7,7 @@ simulator and Python at two accesses a cycle, however many designs there are. As
 is compared as one string, only a cycle with a difference is taken apart.
 """
 
+import itertools
 import json
 import os
 from dataclasses import dataclass, field
@@ -108,19 +109,28 @@ async def bench(dut: Any) -> None:
     ]
     for bundle in bundles:
         bundle.drive(0)
+    running = (1 << len(bundles)) - 1
+    dut.run.value = running
     Clock(dut.clk, PERIOD_NS, unit="ns", impl="gpi").start(start_high=False)
     # The clock's first change, from X to 0, counts as a falling edge in some simulators.
     await RisingEdge(dut.clk)
     falling = FallingEdge(dut.clk)
-    active, step = bundles, 0
-    while active:
+    await falling
+    # This edge has taken the first step over to the designs; each edge from here on comes after
+    # the rising edge that sampled a step, and takes over the next one.
+    active = list(enumerate(bundles))
+    for step in itertools.count():
+        for _, bundle in active:
+            bundle.drive(min(step + 1, bundle.length - 1))
         await falling
-        for bundle in active:
+        for index, bundle in list(active):
             bundle.check(step)
-        step += 1
-        active = [bundle for bundle in active if step < bundle.length]
-        for bundle in active:
-            bundle.drive(step)
+            if step == bundle.length - 1:
+                active.remove((index, bundle))
+                running &= ~(1 << index)
+                dut.run.value = running
+        if not active:
+            break
     verdicts = []
     for bundle in bundles:
         for lane in bundle.lanes:

@@ -24,6 +24,7 @@ REAL_NU = 5
 # Longer sums stop here: 2**20 products at each extreme would take minutes.
 LONGEST_SUM = 2**16
 HELD_STEPS = 6
+REFERENCE_BITS = 64
 
 
 @functools.lru_cache(maxsize=64)
@@ -184,10 +185,14 @@ def _delayed(stream: _Stream) -> tuple[int, ...]:
 
 def _quantized(
     spec: MacSpec, generator: random.Random, block: int
-) -> tuple[list[int], list[int], list[int]]:
-    """Return weight codes, activation codes, and the reference's partial sums in each block."""
+) -> tuple[list[int], list[int], list[int | None]]:
+    """Return weight codes, activation codes, and the reference's partial sums in each block.
+
+    The reference computes with 64 bits; wider accumulators get None and are left to the stream.
+    """
     import torch  # noqa: PLC0415 - slow to import
 
+    from ..formats.dot import partial_sums  # noqa: PLC0415 - imports torch
     from ..formats.quantizer import quantize  # noqa: PLC0415 - imports torch
     from ..formats.scale import Granularity, ScaleSpec  # noqa: PLC0415
 
@@ -198,8 +203,8 @@ def _quantized(
         values = [[_student_t(generator) for _ in range(block)] for _ in range(blocks)]
         tensor = torch.tensor(values, dtype=torch.float32)
         codes.append(quantize(tensor, item, scale, name=name).codes)
-    tables = [torch.tensor(item.grid) for item in (spec.weight, spec.activation)]
-    products = [table[code.long()] for table, code in zip(tables, codes, strict=True)]
-    sums = (products[0] * products[1]).cumsum(-1)
-    flat = [tensor.flatten().tolist() for tensor in (*codes, sums)]
-    return flat[0], flat[1], flat[2]
+    flat = [code.flatten().tolist() for code in codes]
+    if spec.accumulator_bits > REFERENCE_BITS:
+        return flat[0], flat[1], [None] * len(flat[0])
+    sums: list[int | None] = partial_sums(spec, codes[0], codes[1]).flatten().tolist()
+    return flat[0], flat[1], sums

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..formats.errors import DataError, SimulationError
+from .child import Run
 from .design import Design, verification_key
-from .model import Run, run_model
+from .model import run_model
 from .result import VerifyResult
+from .runtime import prepare_runtime
 from .simulators import Simulator, find_simulator
 from .stimulus import DEFAULT_SEED, make_vectors
 
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 900.0
 
-# Icarus builds in no time, so small groups run side by side; Verilator takes seconds a build.
+# Icarus builds in no time, so small groups run side by side. Verilator takes seconds a build, and
+# then some for each 100,000 characters of Verilog.
 ICARUS_GROUP = 8
-VERILATOR_GROUP = 400
+WORTH_A_BUILD = 200_000
+LARGEST_BUILD = 5_000_000
+USUAL_STEPS = 5000
 # Two lone designs that fail, and nothing that ran: the simulator is at fault, not the designs.
 HOPELESS = 2
 
@@ -74,7 +79,9 @@ def verify(
         cancel=threading.Event(),
     )
     batch = _Batch(list(designs), run, cache=None if waves else cache, progress=progress)
-    groups = _group([(index, batch.length(index)) for index in batch.start()], run)
+    groups = _split({index: batch.weight(index) for index in batch.start()}, run)
+    if groups:
+        prepare_runtime(run)
     errors: list[SimulationError] = []
     with ThreadPoolExecutor(max_workers=run.jobs) as pool:
         try:
@@ -136,15 +143,17 @@ class _Batch:
                 left.append(index)
         return left
 
-    def length(self, index: int) -> int:
-        """Make the design's vectors and return their number."""
-        spec = self._designs[index].spec
-        if spec not in self._spec_keys:
-            vectors = make_vectors(spec, self._run.seed)
-            self._spec_keys[spec] = vectors.digest[:16]
-            self._vectors[self._spec_keys[spec]] = vectors
-        self._vector_keys[index] = self._spec_keys[spec]
-        return len(self._vectors[self._spec_keys[spec]])
+    def weight(self, index: int) -> float:
+        """Make the design's vectors; return its characters of Verilog, more for long vectors."""
+        design = self._designs[index]
+        if design.spec not in self._spec_keys:
+            vectors = make_vectors(design.spec, self._run.seed)
+            self._spec_keys[design.spec] = vectors.digest[:16]
+            self._vectors[self._spec_keys[design.spec]] = vectors
+        key = self._spec_keys[design.spec]
+        self._vector_keys[index] = key
+        characters = max(len(text) for text in design.texts())
+        return characters * max(1.0, len(self._vectors[key]) / USUAL_STEPS)
 
     def finish(self, outcomes: _Outcomes) -> list[SimulationError]:
         """Take the outcomes of a group; return its errors."""
@@ -192,16 +201,23 @@ class _Batch:
         return list(zip(group, found, strict=True))
 
 
-def _group(lengths: Sequence[tuple[int, int]], run: Run) -> list[list[int]]:
-    """Split (index, steps) into the models, long vectors with long ones and first."""
-    ordered = [index for index, _ in sorted(lengths, key=lambda item: (-item[1], item[0]))]
+def _split(weights: Mapping[int, float], run: Run) -> list[list[int]]:
+    """Distribute designs (weight by index) over models of about equal weight."""
+    total = sum(weights.values())
     if run.waves is not None:
-        size = 1
+        count = len(weights)
     elif run.simulator.kind == "icarus":
-        size = max(1, min(ICARUS_GROUP, math.ceil(len(ordered) / run.jobs)))
+        count = max(run.jobs, math.ceil(len(weights) / ICARUS_GROUP))
     else:
-        size = VERILATOR_GROUP
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        count = max(min(run.jobs, int(total / WORTH_A_BUILD)), math.ceil(total / LARGEST_BUILD))
+    groups: list[list[int]] = [[] for _ in range(max(1, min(count, len(weights))))]
+    loads = [0.0] * len(groups)
+    for index in sorted(weights, key=lambda index: (-weights[index], index)):
+        lightest = loads.index(min(loads))
+        groups[lightest].append(index)
+        loads[lightest] += weights[index]
+    heaviest_first = sorted(range(len(groups)), key=lambda group: -loads[group])
+    return [groups[group] for group in heaviest_first if groups[group]]
 
 
 def _known(record: object | None) -> VerifyResult | None:

@@ -44,18 +44,23 @@ def wrapper_verilog(
 ) -> str:
     """Return the top module; ``designs`` has (module, whether it has ``enable``) by index.
 
-    Bundle N's inputs come in ``stimulusN``: lane by lane, most significant first, clear, enable,
-    activation and weight. Its accumulators leave in ``responseN`` in the order of the lanes and of
-    their designs. Only these ports and ``clk`` are visible to the bench, so that Verilator may
-    optimise the rest.
+    Bundle N is clocked while ``run[N]`` is set, so that what has ended costs nothing while longer
+    vectors go on; ``run`` may change while ``clk`` is low. Its inputs come in ``stimulusN``: lane
+    by lane, most significant first, clear, enable, activation and weight. Its accumulators leave
+    in ``responseN`` in the order of the lanes and of their designs. Only these ports are visible
+    to the bench, so that Verilator may optimise the rest. The falling edge takes the inputs over
+    to the designs: Verilator evaluates what depends on a port at every event of any clock.
     """
-    ports = [f"input wire clk {_PUBLIC}"]
+    ports = [f"input wire clk {_PUBLIC}", f"input wire [{len(bundles) - 1}:0] run {_PUBLIC}"]
     body: list[str] = []
     for index, bundle in enumerate(bundles):
         inputs = sum(vectors[lane.key].stimulus_bits for lane in bundle)
         outputs = sum(vectors[lane.key].accumulator_bits * len(lane.designs) for lane in bundle)
         ports.append(f"input wire [{inputs - 1}:0] stimulus{index} {_PUBLIC}")
         ports.append(f"output wire [{outputs - 1}:0] response{index} {_PUBLIC}")
+        body.append(f"    wire clk{index} = clk & run[{index}];")
+        body.append(f"    reg [{inputs - 1}:0] held{index};")
+        body.append(f"    always @(negedge clk{index}) held{index} <= stimulus{index};")
         for lane in bundle:
             top = vectors[lane.key]
             clear = inputs - 1
@@ -67,11 +72,11 @@ def wrapper_verilog(
                 outputs -= top.accumulator_bits
                 high = outputs + top.accumulator_bits - 1
                 pins = [
-                    ".clk(clk)",
-                    f".weight(stimulus{index}[{weight}:{inputs}])",
-                    f".activation(stimulus{index}[{activation}:{weight + 1}])",
-                    f".clear(stimulus{index}[{clear}])",
-                    *([f".enable(stimulus{index}[{clear - 1}])"] if has_enable else []),
+                    f".clk(clk{index})",
+                    f".weight(held{index}[{weight}:{inputs}])",
+                    f".activation(held{index}[{activation}:{weight + 1}])",
+                    f".clear(held{index}[{clear}])",
+                    *([f".enable(held{index}[{clear - 1}])"] if has_enable else []),
                     f".accumulator(response{index}[{high}:{outputs}])",
                 ]
                 body.append(f"    {escaped(module)} d{design} ({', '.join(pins)});")

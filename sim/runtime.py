@@ -1,0 +1,68 @@
+"""Verilator's runtime: compiled objects that all its models share, which take most of a build."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from ..formats.errors import OutputError
+from .child import VERILATOR_FLAGS, Job, Run
+
+# Not verilator.o, the main program: it depends on the model's ports.
+OBJECTS = "verilated*.o"
+_EMPTY = """module nibblemac_runtime(input wire clk /* verilator public_flat_rw */);
+endmodule
+"""
+
+
+def runtime_folder(run: Run) -> str:
+    """Return the folder of the run's objects, below its workdir, or nothing for Icarus."""
+    if run.simulator.kind != "verilator":
+        return ""
+    facts = [run.simulator.path, run.simulator.version, VERILATOR_FLAGS, run.waves is not None]
+    facts += [metadata.version("cocotb"), sys.executable, OBJECTS]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return str(run.workdir.absolute() / f"runtime-{digest}")
+
+
+def prepare_runtime(run: Run) -> None:
+    """Compile the objects where they are missing, so that models built side by side need not.
+
+    Raises :class:`SimulationError` where Verilator or the C++ compiler fails on an empty module,
+    and :class:`OutputError` where the workdir cannot be written.
+    """
+    folder = runtime_folder(run)
+    if not folder or Path(folder).is_dir():
+        return
+    try:
+        run.workdir.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix="runtime-", suffix=".new", dir=run.workdir)).absolute()
+        source = work / "empty.v"
+        source.write_text(_EMPTY)
+        job = Job(
+            folder=work,
+            sources=[source],
+            toplevel="nibblemac_runtime",
+            bench="",
+            wave_file="",
+            runtime="",
+        )
+        job.write(run)
+        if job.execute(run, "an empty module") != 0:
+            raise job.failed("an empty module", "could not be built")
+        ready = work / "objects"
+        ready.mkdir()
+        for item in (work / "build").glob(OBJECTS):
+            item.rename(ready / item.name)
+        with contextlib.suppress(OSError):
+            # Another process may have been first; its objects are the same.
+            ready.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"Verilator's runtime cannot be written to {run.workdir}: {error}."
+        ) from error
+    shutil.rmtree(work, ignore_errors=True)
