@@ -3,13 +3,14 @@
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from ..formats.errors import OutputError
+from ..formats.errors import OutputError, UsageError
 from .child import VERILATOR_FLAGS, Job, Run
 
 # Not verilator.o, the main program: it depends on the model's ports.
@@ -33,10 +34,18 @@ def prepare_runtime(run: Run) -> None:
     """Compile the objects where they are missing, so that models built side by side need not.
 
     Raises :class:`SimulationError` where Verilator or the C++ compiler fails on an empty module,
-    and :class:`OutputError` where the workdir cannot be written.
+    :class:`OutputError` where the workdir cannot be written, and :class:`UsageError` where its
+    path has white space.
     """
     folder = runtime_folder(run)
-    if not folder or Path(folder).is_dir():
+    if not folder:
+        return
+    if re.search(r"\s", folder):
+        raise UsageError(
+            f"The folder {run.workdir.absolute()} contains white space, which Verilator's "
+            "makefiles cannot handle; choose another folder for the models."
+        )
+    if Path(folder).is_dir():
         return
     try:
         run.workdir.mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,7 @@ def verify(
         waves=waves,
         seed=seed,
         timeout=timeout,
-        jobs=max(1, jobs or len(os.sched_getaffinity(0))),
+        jobs=max(1, jobs or _cores()),
         cancel=threading.Event(),
     )
     batch = _Batch(list(designs), run, cache=None if waves else cache, progress=progress)
@@ -199,6 +199,12 @@ class _Batch:
         with self._lock:
             self._succeeded = True
         return list(zip(group, found, strict=True))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _split(weights: Mapping[int, float], run: Run) -> list[list[int]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 BUILD_FAILED = 3
 RUN_FAILED = 4
 
+OTHERS = {"WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
 FAR_FUTURE = 4102444800  # the year 2100, in seconds
 
 
@@ -27,8 +28,8 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads(Path(arguments[0]).read_text())
     for name in list(os.environ):
-        # The user's own cocotb settings, or pytest's, must not change which tests run.
-        if name.startswith(("COCOTB_", "GPI_", "PYTEST_")) or name in {"WAVES", "GUI"}:
+        # Nobody's settings for another cocotb, pytest or make must change what runs here.
+        if name.startswith(("COCOTB_", "GPI_", "PYTEST_", "SIM_CMD_")) or name in OTHERS:
             del os.environ[name]
     from cocotb_tools import runner as runners  # noqa: PLC0415 - slow to import
 
