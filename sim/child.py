@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats.errors import SimulationError
-from .process import run_process
+from ..rtl.process import run_process
 from .simulators import Simulator
 
 LOG_TAIL = 2000

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..formats.errors import ToolError
-from .process import run_process
+from ..rtl.process import run_process
 
 ICARUS_VERSION = r"Icarus Verilog version (\d+)\.(\d+)"
 VERILATOR_VERSION = r"Verilator (\d+)\.(\d+)"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from nibblemac.formats.errors import OutputError, SimulationError
 from nibblemac.formats.mac import MacSpec
-from nibblemac.sim.process import run_process
+from nibblemac.rtl.process import run_process
 from nibblemac.sim.simulators import Simulator
 from nibblemac.sim.verify import verify
 
