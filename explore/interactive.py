@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..formats.files import write_bytes
 from .chart import FONT, chart
 from .frontier import Frontier
-from .output import write_file
 from .style import INK, MUTED, PAPER, subtitle, title
 
 # What a page may do at all: run its own inline script. No address can be reached from it.
@@ -19,7 +19,7 @@ POLICY = (
 
 def write_page(frontier: Frontier, path: Path) -> None:
     """Write the page to ``path``; raises :class:`OutputError` where it cannot be written."""
-    write_file(path, render_page(frontier).encode())
+    write_bytes(path, render_page(frontier).encode())
 
 
 def render_page(frontier: Frontier) -> str:

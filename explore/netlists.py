@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..formats.folder import write_folder
 from ..synth.area import Candidate
 from ..synth.cells import CellLibrary
-from .output import write_folder
 
 
 def netlist_files(candidates: Sequence[Candidate], library: CellLibrary) -> dict[str, bytes]:

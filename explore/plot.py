@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..formats.errors import UsageError
+from ..formats.files import write_bytes
 from ..formats.published import PublishedHardware
 from .areas import INT4
 from .frontier import Frontier, FrontierPoint
 from .labels import Segment, step_corners
-from .output import write_file
 from .plot_labels import draw_labels, pixel_lines
 from .style import (
     GRID,
@@ -51,7 +51,7 @@ def write_plot(
     if kind not in SUFFIXES:
         raise UsageError(f"{path} ends in {kind!r}; a plot is a .png or an .svg file.")
     (picture,) = render_plot(frontier, kind[1:], published=published)
-    write_file(path, picture)
+    write_bytes(path, picture)
 
 
 def render_plot(

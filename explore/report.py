@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..formats.accuracy import AccuracyRow
 from ..formats.errors import DataError
+from ..formats.folder import write_folder
 from ..formats.mac import MacSpec
 from ..formats.published import PublishedHardware, published_hardware, published_quality
 from ..formats.record import Format
@@ -22,7 +23,6 @@ from .evidence import PHI2, SEVEN, gather
 from .frontier import Frontier, build_frontier
 from .frontier_io import frontier_to_json, points_to_csv
 from .interactive import POLICY, chart_html, draw_script, plotly_js
-from .output import write_folder
 from .plot import render_plot
 from .report_text import provenance, summary
 from .selection import Selection

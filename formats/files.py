@@ -45,7 +45,12 @@ def read_text(
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text to ``path``, through a temporary file beside it that then takes its place.
+    """Write UTF-8 text as :func:`write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file through a temporary one beside it that then takes its place.
 
     Raises :class:`OutputError` naming the path where that fails; nothing is left behind then.
     """
@@ -53,8 +58,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
         # mkstemp makes private files; an output gets what the user's umask gives any other file.
         mask = os.umask(0)
         os.umask(mask)
@@ -62,7 +67,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         Path(temporary).replace(target)
         temporary = None
     except (OSError, ValueError) as cause:
-        raise OutputError(f"{os.fspath(path)} cannot be written: {_reason(cause)}.") from cause
+        raise OutputError(f"{os.fspath(path)} cannot be written: {reason(cause)}.") from cause
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -70,7 +75,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Raise :class:`OutputError` where :func:`write_text` to ``path`` would; write nothing."""
+    """Raise :class:`OutputError` where :func:`write_bytes` to ``path`` would; write nothing."""
     target = Path(path)
     try:
         if target.is_dir():
@@ -78,8 +83,9 @@ def check_file(path: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except (OSError, ValueError) as cause:
-        raise OutputError(f"{target} cannot be written: {_reason(cause)}.") from cause
+        raise OutputError(f"{target} cannot be written: {reason(cause)}.") from cause
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return why a file operation failed, without numbers and paths."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,15 +1,12 @@
 """Writing designs for a user's flow: Verilog, manifest and FuseSoC core file for each."""
 
-import contextlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..formats.errors import OutputError, UsageError
-from ..formats.files import write_text
+from ..formats.errors import UsageError
+from ..formats.folder import write_folder
 from ..formats.mac import MacSpec
 from .fusesoc import to_core
 from .manifest import manifest
@@ -36,7 +33,9 @@ def write_package(
         files[f"{top}.v"] = verilog
         files[f"{top}.json"] = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         files[f"{top}.core"] = to_core(spec, architecture)
-    return _write_all(files, Path(directory))
+    folder = Path(directory)
+    write_folder(folder, {name: text.encode() for name, text in files.items()})
+    return [folder / name for name in files]
 
 
 def _refuse_collisions(designs: Sequence[tuple[MacSpec, str]]) -> None:
@@ -55,32 +54,3 @@ def _refuse_collisions(designs: Sequence[tuple[MacSpec, str]]) -> None:
 
 def _pair(spec: MacSpec) -> str:
     return f"{spec.weight.name} × {spec.activation.name}"
-
-
-def _write_all(files: dict[str, str], directory: Path) -> list[Path]:
-    paths = [directory / name for name in files]
-    staging: str | None = None
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        occupied = [path for path in paths if path.is_dir()]
-        if not occupied:
-            staging = tempfile.mkdtemp(dir=directory, prefix=".nibblemac-")
-            for name, text in files.items():
-                write_text(Path(staging) / name, text)
-            for path in paths:
-                (Path(staging) / path.name).replace(path)
-    except OutputError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise OutputError(f"The folder {directory} cannot be written: {reason}.") from error
-    finally:
-        if staging is not None:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(staging)
-    if occupied:
-        raise OutputError(
-            f"{occupied[0]} is a folder; a file of that name is to be written. Move it away, or "
-            "choose another folder."
-        )
-    return paths

@@ -44,15 +44,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..explore.netlists import write_netlists
-    from ..explore.output import check_writable
     from ..explore.tables import area_table
+    from ..formats.folder import check_folder
     from ..synth.area import survey
     from ..synth.recipes import find_recipes
     from ..synth.result import to_csv
 
     check_targets(args.csv, args.json)
     if args.netlists:
-        check_writable(Path(args.netlists))
+        check_folder(Path(args.netlists))
     specs = specs_of(args)
     architectures, recipes = architectures_of(args.architecture), find_recipes(args.recipe)
     flow = flow_of(args)

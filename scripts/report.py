@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..explore.chain import run_chain, write_chain
-    from ..explore.output import check_writable
     from ..explore.tables import comparison_table
+    from ..formats.folder import check_folder
     from ..formats.lookup import all_formats
     from ..sim.simulators import find_simulator
     from ..synth.recipes import find_recipes
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     directory = Path(args.output)
     recipes = find_recipes(args.recipe)
     # What would stop the command at its end is looked at before minutes of work.
-    check_writable(directory)
+    check_folder(directory)
     simulator = None if args.no_verify else find_simulator()
     flow = flow_of(args)
     with progress_bars() as progress:

@@ -1,7 +1,9 @@
 """Files for a user's flow: complete, in place, or not there at all."""
 
+import errno
 import hashlib
 import json
+import os
 import re
 from fractions import Fraction
 from importlib.metadata import version
@@ -12,7 +14,6 @@ from nibblemac.formats.errors import ArchitectureError, OutputError, UsageError
 from nibblemac.formats.lookup import all_formats, find_format
 from nibblemac.formats.mac import MacSpec
 from nibblemac.formats.record import Format
-from nibblemac.rtl import package
 from nibblemac.rtl.architectures import serving
 from nibblemac.rtl.fusesoc import core_name, to_core
 from nibblemac.rtl.manifest import manifest
@@ -73,13 +74,15 @@ def test_folder_in_the_place_of_a_file(tmp_path):
 def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     written = []
 
-    def fill_up(path, text):
-        if len(written) == 4:
-            raise OutputError(f"{path} cannot be written: No space left on device.")
-        written.append(Path(path))
-        Path(path).write_text(text)
+    write = Path.write_bytes
 
-    monkeypatch.setattr(package, "write_text", fill_up)
+    def fill_up(path, data):
+        if len(written) == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
     with pytest.raises(OutputError, match="No space left"):
         write_package(DESIGNS, tmp_path)
     assert len(written) == 4

@@ -1,33 +1,12 @@
-"""Writing results so that no reader ever meets a half-written file."""
+"""Writing several files into a folder, all of them or none."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..formats.errors import OutputError
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write one file by way of a temporary one in the same folder.
-
-    Raises :class:`OutputError` where the folder does not exist or cannot be written.
-    """
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name[:40]}.", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            stream.write(data)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise OutputError(_sentence(path, error)) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+from .errors import OutputError
+from .files import reason
 
 
 def write_folder(directory: Path, contents: Mapping[str, bytes]) -> None:
@@ -71,17 +50,19 @@ def _make_folder(directory: Path) -> list[Path]:
     return missing
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def check_folder(directory: Path) -> None:
+    """Raise :class:`OutputError` where :func:`write_folder` would; leave nothing behind."""
+    made: list[Path] = []
+    try:
+        made = _make_folder(directory)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except (OSError, ValueError) as error:
+        raise OutputError(_sentence(directory, error)) from error
+    finally:
+        for folder in made:
+            folder.rmdir()
 
 
 def _sentence(path: Path, error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{str(path)!r} cannot be written: {reason}. Give a folder that you may write to."
-
-
-def check_writable(directory: Path) -> None:
-    """Raise :class:`OutputError` where a folder could not be written; leave nothing behind."""
-    write_folder(directory, {})
+    return f"{str(path)!r} cannot be written: {reason(error)}. Give a folder that you may write to."

@@ -4,8 +4,9 @@ import os
 import stat
 
 import pytest
-from nibblemac.explore.output import write_file, write_folder
 from nibblemac.formats.errors import OutputError
+from nibblemac.formats.files import check_file, write_bytes
+from nibblemac.formats.folder import check_folder, write_folder
 
 
 def listing(folder):
@@ -15,7 +16,7 @@ def listing(folder):
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
-    write_file(path, b"new")
+    write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
     assert listing(tmp_path) == ["a.png"]
     mask = os.umask(0)
@@ -26,14 +27,14 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
 @pytest.mark.parametrize("name", ["missing/a.png", "nul\0.png"])
 def test_a_file_that_cannot_be_written_is_named(tmp_path, name):
     with pytest.raises(OutputError, match=r"cannot be written.*\.$"):
-        write_file(tmp_path / name, b"x")
+        write_bytes(tmp_path / name, b"x")
     assert listing(tmp_path) == []
 
 
 def test_a_folder_in_place_of_the_file(tmp_path):
     (tmp_path / "a.png").mkdir()
     with pytest.raises(OutputError, match=r"a\.png"):
-        write_file(tmp_path / "a.png", b"x")
+        write_bytes(tmp_path / "a.png", b"x")
     assert listing(tmp_path) == ["a.png"]
 
 
@@ -69,3 +70,17 @@ def test_a_failure_leaves_no_new_folder(tmp_path):
     with pytest.raises(OutputError):
         write_folder(tmp_path / "x" / "y", {"missing/a": b"1"})
     assert listing(tmp_path) == []
+
+
+def test_checks_write_nothing_and_fail_as_writing_would(tmp_path):
+    check_folder(tmp_path / "new" / "deep")
+    check_file(tmp_path / "a.csv")
+    assert listing(tmp_path) == []
+    (tmp_path / "file").write_bytes(b"x")
+    for path in (tmp_path / "file", tmp_path / "file" / "deep"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_folder(path)
+    for path in (tmp_path, tmp_path / "file" / "a.csv", tmp_path / "missing" / "a.csv"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_file(path)
+    assert listing(tmp_path) == ["file"]
