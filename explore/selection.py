@@ -49,7 +49,8 @@ class SelectedQuality:
 def choose_rows(rows: Iterable[AccuracyRow], selection: Selection) -> list[AccuracyRow]:
     """Return the formats' rows (not the baselines') that a selection matches.
 
-    Raises :class:`DataError`, with what there is, where nothing does.
+    Raises :class:`DataError`, with what there is, where nothing matches, or where more than one
+    metric or setting is left.
     """
     chosen = [row for row in rows if not row.is_reference]
     if selection.models:
@@ -63,6 +64,8 @@ def choose_rows(rows: Iterable[AccuracyRow], selection: Selection) -> list[Accur
         chosen = _matching(chosen, selection.table, "table", lambda row: row.table)
     if not chosen:
         raise DataError("There are no quality figures of any format.")
+    _only(chosen, "metric", lambda row: row.metric)
+    _only(chosen, "setting", lambda row: row.setting)
     return chosen
 
 
@@ -76,8 +79,7 @@ def select_quality(
     """
     everything = list(rows)
     chosen = choose_rows(everything, selection)
-    metric = _only(chosen, "metric", lambda row: row.metric)
-    setting = _only(chosen, "setting", lambda row: row.setting)
+    metric, setting = chosen[0].metric, chosen[0].setting
     figures, notes = _figures(chosen)
     plotted = [name for name in _unique(name for name, _ in figures) if name in formats]
     if not plotted:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .options import add_architecture, add_formats, add_mac, architectures_of, specs_of
+from .options import add_architecture, add_formats, add_mac, add_ports, architectures_of, specs_of
 
 HELP = "write Verilog, a JSON manifest and a FuseSoC core file"
 DESCRIPTION = (
@@ -23,26 +23,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder to write")
     add_mac(parser)
     add_architecture(parser, default="sign-magnitude")
-    parser.add_argument("--enable", action="store_true", help="add an input without which it holds")
-    parser.add_argument(
-        "--registered-product",
-        action="store_true",
-        help="add a register between multiplier and accumulator: one more cycle of latency",
-    )
+    add_ports(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from dataclasses import replace
-
     from ..rtl.package import write_package
     from ..synth.area import serving_architectures
 
     names = architectures_of(args.architecture)
-    specs = [
-        replace(spec, enable=args.enable, registered_product=args.registered_product)
-        for spec in specs_of(args)
-    ]
+    specs = specs_of(args)
     designs = [(spec, name) for spec in specs for name in serving_architectures(spec, names)]
     for path in write_package(designs, Path(args.output)):
         print(path)

@@ -40,6 +40,18 @@ def add_mac(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_ports(parser: argparse.ArgumentParser) -> None:
+    """Add the options that change the MAC's ports or latency; areas are always without them."""
+    parser.add_argument(
+        "--enable", action="store_true", help="with an input without which the accumulator holds"
+    )
+    parser.add_argument(
+        "--registered-product",
+        action="store_true",
+        help="with a register between multiplier and accumulator: one more cycle of latency",
+    )
+
+
 def add_architecture(parser: argparse.ArgumentParser, default: str) -> None:
     """Add --architecture, whose value may be all."""
     parser.add_argument(
@@ -121,7 +133,13 @@ def specs_of(args: argparse.Namespace) -> list[MacSpec]:
             raise UsageError("--activation takes one format, not all.")
         activation = found[0]
     return [
-        MacSpec(weight=weight, activation=activation or weight, terms=args.terms)
+        MacSpec(
+            weight=weight,
+            activation=activation or weight,
+            terms=args.terms,
+            enable=getattr(args, "enable", False),
+            registered_product=getattr(args, "registered_product", False),
+        )
         for weight in resolve_formats(args.formats)
     ]
 

@@ -8,6 +8,7 @@ from .options import (
     add_architecture,
     add_formats,
     add_mac,
+    add_ports,
     add_synthesis,
     architectures_of,
     flow_of,
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_formats(parser)
     add_mac(parser)
+    add_ports(parser)
     add_architecture(parser, default="all")
     parser.add_argument(
         "--level",

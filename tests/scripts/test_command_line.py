@@ -80,6 +80,12 @@ def test_generate_writes_three_files_a_design(tmp_path: Path, capsys) -> None:
     assert manifest["terms"] == 64
 
 
+def test_verify_with_every_port(capsys) -> None:
+    options = ("--enable", "--registered-product", "--architecture", "sign-magnitude")
+    assert call("verify", "INT3", *options, "--recipe", "amap") == 0
+    assert "2 of 2 passed" in capsys.readouterr().out
+
+
 def test_area_as_table_csv_and_json(tmp_path: Path, capsys) -> None:
     csv, records = tmp_path / "a.csv", tmp_path / "a.json"
     netlists = tmp_path / "n"
@@ -181,6 +187,11 @@ def test_wrong_names(tmp_path: Path, capsys) -> None:
     assert "PDK_ROOT" in fails(capsys, "area", "INT3", "--pdk", "sky130")
     assert ".png, .svg or .html" in fails(capsys, "pareto", "-o", tmp_path / "plot.pdf")
     assert "--dont-use" in fails(capsys, "area", "INT3", "--dont-use", "*_16")
+
+
+def test_ambiguous_metric_is_told_before_any_synthesis(tmp_path: Path, capsys) -> None:
+    message = fails(capsys, "pareto", "--metric", "accuracy", "-o", tmp_path / "x.png")
+    assert "13 metrics match; choose one metric" in message
 
 
 def test_wrong_liberty_files(tmp_path: Path, capsys) -> None:
