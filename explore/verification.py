@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..formats.errors import OutputError
+from ..formats.folder import check_folder
 from ..formats.mac import MacSpec
 from ..rtl.verilog import design_digest, to_rtlil, to_verilog_many, top_name
 from ..rtl.yosys import yosys_version
@@ -77,24 +78,22 @@ def verify_designs(
 ) -> list[VerifyResult]:
     """Simulate the designs with what the cache knows; keep_going, so that each has a verdict.
 
-    Verilator's compiled runtime is kept in the cache's folder, for later runs.
+    Verilator's compiled runtime is kept in the cache's folder, for later runs, where that can be
+    written and has no white space in its path, which Verilator's makefiles cannot handle.
     """
-    runtime = cache.folder / "simulation"
+    folder = cache.folder / "simulation"
     temporary = None
     try:
-        runtime.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=runtime):
-            pass
-    except OSError:
-        try:
+        if any(character.isspace() for character in str(folder)):
             temporary = Path(tempfile.mkdtemp(prefix="nibblemac_"))
-        except OSError as error:
-            raise OutputError(f"No folder for simulations can be made: {error}.") from error
-        runtime = temporary
+        else:
+            check_folder(folder)
+    except OutputError:
+        temporary = Path(tempfile.mkdtemp(prefix="nibblemac_"))
     try:
         return verify(
             designs,
-            workdir=runtime,
+            workdir=temporary or folder,
             simulator=simulator,
             jobs=jobs,
             waves=waves,

@@ -7,8 +7,9 @@ from nibblemac.formats.lookup import all_formats, find_format
 from nibblemac.formats.mac import MacSpec
 from nibblemac.rtl.architectures import ARCHITECTURES, serving
 from nibblemac.rtl.verilog import to_verilog
+from nibblemac.sim.design import Design
 from nibblemac.synth.area import map_candidates, plan
-from nibblemac.synth.cache import Cache
+from nibblemac.synth.cache import Cache, CacheWarning
 from nibblemac.synth.recipes import find_recipe
 from nibblemac.synth.sweep import Flow
 
@@ -84,3 +85,24 @@ def test_passes_come_from_the_cache(flow: Flow, cache_folder: Path) -> None:
     (first,) = verify_designs(designs, Cache(cache_folder))
     (second,) = verify_designs(designs, Cache(cache_folder))
     assert second == first
+
+
+@pytest.mark.parametrize("name", ["with space/cache", "file/cache"])
+def test_cache_folder_that_cannot_hold_models(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    cache = Cache(tmp_path / "with space") if "space" in name else Cache(tmp_path / name)
+    designs = [
+        Design(
+            spec=SPECS[0],
+            architecture="signed",
+            level="rtl",
+            top="mac_int3_signed",
+            sources=(to_verilog(SPECS[0], "signed"),),
+        )
+    ]
+    if "space" in name:
+        (result,) = verify_designs(designs, cache)
+    else:
+        with pytest.warns(CacheWarning, match="cannot be written"):
+            (result,) = verify_designs(designs, cache)
+    assert result.passed
