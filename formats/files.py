@@ -46,7 +46,11 @@ def read_text(
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text as :func:`write_bytes` does."""
-    write_bytes(path, text.encode())
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as cause:
+        raise OutputError(f"{os.fspath(path)} cannot be written: {cause}.") from cause
+    write_bytes(path, data)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -13,6 +13,9 @@ from nibblemac.synth.library import load_library
 from nibblemac.synth.sweep import Flow
 from nibblemac.synth.yosys import Yosys, find_yosys
 
+# Each of pytest's workers has a core; torch's threads would fight over them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
