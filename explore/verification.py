@@ -82,14 +82,7 @@ def verify_designs(
     written and has no white space in its path, which Verilator's makefiles cannot handle.
     """
     folder = cache.folder / "simulation"
-    temporary = None
-    try:
-        if any(character.isspace() for character in str(folder)):
-            temporary = Path(tempfile.mkdtemp(prefix="nibblemac_"))
-        else:
-            check_folder(folder)
-    except OutputError:
-        temporary = Path(tempfile.mkdtemp(prefix="nibblemac_"))
+    temporary = None if _can_hold_models(folder) else Path(tempfile.mkdtemp(prefix="nibblemac_"))
     try:
         return verify(
             designs,
@@ -104,3 +97,13 @@ def verify_designs(
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _can_hold_models(folder: Path) -> bool:
+    if any(character.isspace() for character in str(folder)):
+        return False
+    try:
+        check_folder(folder)
+    except OutputError:
+        return False
+    return True
