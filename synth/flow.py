@@ -11,24 +11,26 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..formats.errors import SynthesisError
 from .adders import adder_techmap
 from .cells import CellKind, CellLibrary
 from .liberty_writer import to_liberty
+from .netlist import Netlist, read_yosys_json
 from .recipes import Recipe
 from .yosys import DEFAULT_TIMEOUT, Yosys
 
 #: Part of every cache key: raise it when the flow's own passes or checks change.
-FLOW_VERSION = 2
+FLOW_VERSION = 3
 
 _DESIGN, _LIBRARY, _ADDERS = "design.il", "library.lib", "adders.v"
 _ABC, _ABC_LIBRARY = "abc.script", "abc.lib"
 _FINE_SCALE = 1000.0
-_SCRIPT, _STAT, _NETLIST = "synth.ys", "stat.json", "netlist.v"
+_SCRIPT, _STAT, _NETLIST, _GRAPH = "synth.ys", "stat.json", "netlist.v", "netlist.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,8 @@ class Mapped:
     """A mapped netlist as Verilog, and its areas in µm².
 
     ``modules`` maps each module to its own area, submodules included; ``cells`` counts instances
-    by cell. ``script`` is what Yosys ran. ``seconds`` are wall-clock.
+    by cell. ``graph`` is the netlist as a graph, or None where the hierarchy was kept. ``script``
+    is what Yosys ran. ``seconds`` are wall-clock.
     """
 
     top: str
@@ -45,17 +48,28 @@ class Mapped:
     modules: Mapping[str, float]
     cells: Mapping[str, int]
     netlist: str
+    graph: Netlist | None
     script: str
     seconds: float
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON types; :meth:`from_json` is the inverse."""
-        return {**asdict(self), "modules": dict(self.modules), "cells": dict(self.cells)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            **values,
+            "modules": dict(self.modules),
+            "cells": dict(self.cells),
+            "graph": None if self.graph is None else self.graph.to_json(),
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, object]) -> "Mapped":
-        """Rebuild a record of :meth:`to_json`; raises TypeError for other keys."""
-        return cls(**record)  # type: ignore[arg-type]
+        """Rebuild a record of :meth:`to_json`; raises TypeError, KeyError or ValueError."""
+        graph = record["graph"]
+        values: dict[str, object] = dict(record)
+        if isinstance(graph, dict):
+            values["graph"] = Netlist.from_json(graph)
+        return cls(**values)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +121,7 @@ def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) 
         "opt_clean -purge",
         "check -mapped -assert",
         f"write_verilog -noattr {_NETLIST}",
+        f"write_json {_GRAPH}",
         f"tee -q -o {_STAT} stat -json -liberty {_LIBRARY}",
         "",
     ]
@@ -174,6 +189,7 @@ def _read(
     try:
         stat = json.loads((folder / _STAT).read_text(encoding="utf-8"))
         netlist = (folder / _NETLIST).read_text(encoding="utf-8")
+        graph = (folder / _GRAPH).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise SynthesisError(f"Yosys ended without a result ({error}).") from error
     try:
@@ -193,6 +209,9 @@ def _read(
     _check_areas(cells, total, sequential, library)
     if f"module {top}(" not in netlist:
         raise SynthesisError("Yosys wrote a netlist without the top module.")
+    netlist_graph = None if split else read_yosys_json(graph, top)
+    if netlist_graph is not None and Counter(c.cell for c in netlist_graph.instances) != cells:
+        raise SynthesisError("Yosys's netlist counts other cells than its figures do.")
     return Mapped(
         top=top,
         area_um2=total,
@@ -200,6 +219,7 @@ def _read(
         modules=dict(sorted(areas.items())),
         cells=dict(sorted(cells.items())),
         netlist=netlist,
+        graph=netlist_graph,
         script=script,
         seconds=round(time.monotonic() - started, 3),
     )

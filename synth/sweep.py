@@ -86,7 +86,7 @@ class Flow:
             return None
         try:
             return Mapped.from_json(record)
-        except TypeError:
+        except (TypeError, KeyError, ValueError):
             return None
 
     def run(

@@ -86,26 +86,39 @@ def test_script_is_the_recipe_between_load_and_checks() -> None:
     assert any(line.startswith("check -mapped -assert") for line in lines[start:])
 
 
-def fake(folder: Path, stat_json: object, netlist: str = "module t(", status: int = 0) -> Yosys:
+CELLS = {"sky130_fd_sc_hd__nand2_1": 2, "sky130_fd_sc_hd__dfxtp_1": 1}
+INSTANCES = {
+    f"u{index}": {"type": name, "connections": {}}
+    for index, name in enumerate(name for name, count in CELLS.items() for _ in range(count))
+}
+GRAPH = {"modules": {"t": {"ports": {}, "cells": INSTANCES}}}
+
+
+def fake(
+    folder: Path,
+    stat_json: object,
+    netlist: str = "module t(",
+    status: int = 0,
+    graph: object = GRAPH,
+) -> Yosys:
     """A Yosys that writes what it is told, whatever the script."""
     (folder / "bin").mkdir()
     path = folder / "bin" / "yosys"
     text = stat_json if isinstance(stat_json, str) else json.dumps(stat_json)
     path.write_text(
         f"#!/bin/sh\ncat > stat.json <<'END'\n{text}\nEND\ncat > netlist.v <<'END'\n{netlist}\n"
-        f"END\nexit {status}\n"
+        f"END\ncat > netlist.json <<'END'\n{json.dumps(graph)}\nEND\nexit {status}\n"
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return Yosys(kind=NATIVE, version="0.70", command=(os.fspath(path),))
 
 
 def figures(**changes: object) -> dict[str, object]:
-    cells = {"sky130_fd_sc_hd__nand2_1": 2, "sky130_fd_sc_hd__dfxtp_1": 1}
-    areas = {name: load_library().cell(name).area for name in cells}
+    areas = {name: load_library().cell(name).area for name in CELLS}
     facts = {
-        "area": sum(n * areas[c] for c, n in cells.items()),
+        "area": sum(n * areas[c] for c, n in CELLS.items()),
         "sequential_area": areas["sky130_fd_sc_hd__dfxtp_1"],
-        "num_cells_by_type": cells,
+        "num_cells_by_type": CELLS,
         **changes,
     }
     return {"modules": {"\\t": facts}, "design": facts}
@@ -146,6 +159,12 @@ def test_untrustworthy_results_are_errors(tmp_path, stat_json: object, message: 
 def test_netlist_without_the_top_is_an_error(tmp_path) -> None:
     with pytest.raises(SynthesisError, match="without the top module"):
         run(replace(design(), top="t"), fake(tmp_path, figures(), "module other("), tmp_path)
+
+
+@pytest.mark.parametrize("graph", [{}, {"modules": {"t": {"ports": {}, "cells": {}}}}])
+def test_graph_that_is_not_the_netlist_is_an_error(tmp_path, graph: object) -> None:
+    with pytest.raises(SynthesisError, match=r"netlist of t cannot be read|counts other cells"):
+        run(replace(design(), top="t"), fake(tmp_path, figures(), graph=graph), tmp_path)
 
 
 def test_unmapped_cell_is_an_error(yosys, tmp_path) -> None:

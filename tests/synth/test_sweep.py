@@ -41,6 +41,7 @@ def counted(monkeypatch) -> list[str]:
             modules={f"{top}_multiplier": 1.0, f"{top}_accumulator": 2.0},
             cells={"sky130_fd_sc_hd__inv_1": 1},
             netlist=f"module {top}(",
+            graph=None,
             script="",
             seconds=0.1,
         )
