@@ -87,6 +87,22 @@ _METRICS = (
         ),
     ),
     Metric(
+        name="sqnr_db",
+        label="SQNR",
+        unit="dB",
+        higher_is_better=True,
+        digits=2,
+        meaning="signal-to-quantization-noise ratio: 10·log10(Σx² ÷ Σ(x − q(x))²)",
+    ),
+    Metric(
+        name="sqnr_loss_db",
+        label="SQNR lost",
+        unit="dB",
+        higher_is_better=False,
+        digits=2,
+        meaning="SQNR of the real-valued lookup format minus that of its integer grid",
+    ),
+    Metric(
         name="seconds",
         label="time",
         unit="s",

@@ -7,9 +7,10 @@ from fractions import Fraction
 import pytest
 from nibblemac.formats.catalog import CATALOG, SF4
 from nibblemac.formats.derive import normal_float, student_float
+from nibblemac.formats.encoding import sign_magnitude_like
 from nibblemac.formats.errors import FormatError
 from nibblemac.formats.exact import shown
-from nibblemac.formats.lookup import all_formats, find_format
+from nibblemac.formats.lookup import all_formats, find_format, real_valued
 from nibblemac.formats.record import Format
 
 
@@ -40,6 +41,12 @@ def test_all_formats_is_the_catalogue() -> None:
         ("NF2", "NF2"),
         ("NF8-top8191", "NF8-top8191"),
         ("SF4-nu5-top31", "SF4-top31"),
+        ("SF4-nu5-top0127", "SF4-top127"),
+        ("nf4-top11-CODES8123456709abcdef", "NF4-top11-codes8123456709abcdef"),
+        ("SF4-codes0123456789abcdfe", "SF4-codes0123456789abcdfe"),
+        ("SF4-codes0123456789abcdef", "SF4"),
+        ("SF3-codes01234576-codes01234576", "SF3"),
+        ("SF3-codes01234576-codes10234567", "SF3-codes10234576"),
     ],
 )
 def test_parametrised_names_are_canonical(name: str, canonical: str) -> None:
@@ -48,9 +55,7 @@ def test_parametrised_names_are_canonical(name: str, canonical: str) -> None:
     assert find_format(found.name) == found
 
 
-@pytest.mark.parametrize(
-    "name", ["SF4-nu5-top127", "SF4(nu=5)", "sf4-nu5", "SF4-top127", "SF4-nu5.0", "SF4-top0127"]
-)
+@pytest.mark.parametrize("name", ["SF4(nu=5)", "sf4-nu5", "SF4-nu5.0"])
 def test_defaults_lead_to_the_catalogue(name: str) -> None:
     assert find_format(name) is SF4
 
@@ -67,9 +72,37 @@ def test_parametrised_levels(bits: int, top: int) -> None:
         assert found.unit == Fraction(1, top)
         worst = max(
             abs(Fraction(level) * top - value)
-            for level, value in zip(levels, found.grid, strict=True)
+            for level, value in zip(levels, sorted(found.grid), strict=True)
         )
         assert worst <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize("name", ["NF3", "NF4", "SF4-nu7", "SF5"])
+def test_a_top_makes_a_hardware_version_of_the_same_levels(name: str) -> None:
+    published, hardware = find_format(name), find_format(f"{name}-top127")
+    assert list(published.grid) == sorted(published.grid)
+    assert hardware.grid == sign_magnitude_like(published).grid != published.grid
+    assert sorted(hardware.levels) == sorted(published.levels)
+
+
+@pytest.mark.parametrize(
+    "name", ["NF4", "NF4-top11", "SF3-nu2.5-top7", "SF4-codes1023456789abcdef"]
+)
+def test_real_valued_levels(name: str) -> None:
+    derived = {
+        "NF4": normal_float(4),
+        "SF3": student_float(3, 2.5),
+        "SF4": student_float(4, 5),
+    }[name[:3]]
+    real = real_valued(find_format(name))
+    assert [float(level) for level in real.levels] == pytest.approx(derived, abs=6e-8)
+    assert real_valued(SF4).name == "SF4-real"
+
+
+def test_other_formats_are_as_real_as_they_are() -> None:
+    for known in CATALOG:
+        if known.name[:2] not in ("NF", "SF"):
+            assert real_valued(known) is known
 
 
 @pytest.mark.parametrize(
@@ -97,6 +130,12 @@ def test_parametrised_levels(bits: int, top: int) -> None:
         ("NF4-top1.5", ["'1.5'"]),
         ("NF4-top", ["top to ''"]),
         ("NF4-top11-nu5", ["'11-nu5'"]),
+        ("NF4-codes0123", ["NF4", "no permutation", "0 to 15"]),
+        ("NF4-codes", ["no permutation"]),
+        ("NF4-codes0123456789abcdee", ["no permutation"]),
+        ("INT4-codes1023456789abcdef", ["INT4", "ties to even"]),
+        ("NF4-codes" * 7, ["no permutation"]),
+        ("NF4" + "-codes0" * 9000, ["unknown"]),
     ],
     ids=shown,
 )

@@ -97,7 +97,7 @@ def assert_refuses(spec: MacSpec, architecture: str, *parts: str) -> None:
 def test_shift_add_names_the_level_that_it_cannot_make():
     # 7 = 4 + 2 + 1 needs three powers of two; so do 11 = 8 + 2 + 1 and 88 = 64 + 16 + 8.
     assert_refuses(spec_of("INT4"), "shift-add", "INT4's level 7 (code 7, grid value 7)")
-    assert_refuses(spec_of("NF4-top11"), "shift-add", "level -1 (code 0, grid value -11)")
+    assert_refuses(spec_of("NF4-top11"), "shift-add", "level 1 (code 7, grid value 11)")
     assert_refuses(spec_of("NF4"), "shift-add", "grid value -127")
     assert_refuses(spec_of("SF4", "INT4"), "shift-add", "SF4's level", "INT4's level 7")
 
