@@ -129,7 +129,7 @@ class _SortedRows:
     """
 
     def __init__(self, ordered: Tensor) -> None:
-        self.ordered = ordered
+        self.ordered = ordered = ordered.contiguous()
         zero = ordered.new_zeros(ordered.shape[0], 1)
         self._sums = torch.cat([zero, ordered.cumsum(dim=1)], dim=1)
         self._energy = ordered.square().sum(dim=1, keepdim=True)

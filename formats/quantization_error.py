@@ -83,7 +83,7 @@ def ratio_db(numerator: Tensor, denominator: Tensor) -> Estimate:
     """Return 10·log10(Σ numerator ÷ Σ denominator) over groups, with its standard error.
 
     Both have shape (groups,). With a format's noise over another's it is the first's loss in dB;
-    since both err on the same data, it is much surer than either SQNR.
+    both err on the same data, so that what they have in common adds nothing to its error.
     """
     over, under = float(numerator.sum()), float(denominator.sum())
     if under == 0 or over == 0:
