@@ -103,6 +103,57 @@ _METRICS = (
         meaning="SQNR of the real-valued lookup format minus that of its integer grid",
     ),
     Metric(
+        name="power_uw",
+        label="power",
+        unit="µW",
+        higher_is_better=False,
+        digits=1,
+        meaning=(
+            "dynamic power on quantized data, unit-delay glitches, clock pins and input nets "
+            "included, and leakage, at the stated frequency and the library's voltage"
+        ),
+    ),
+    Metric(
+        name="energy_fj",
+        label="energy per MAC",
+        unit="fJ",
+        higher_is_better=False,
+        digits=1,
+        meaning="power divided by frequency: one product and its addition, glitches included",
+    ),
+    Metric(
+        name="energy_zero_delay_fj",
+        label="energy per MAC without glitches",
+        unit="fJ",
+        higher_is_better=False,
+        digits=1,
+        meaning="dynamic energy of one product and its addition if no gate had a delay",
+    ),
+    Metric(
+        name="clock_fj",
+        label="clock energy",
+        unit="fJ",
+        higher_is_better=False,
+        digits=1,
+        meaning="the part of the energy per MAC at flip-flops' clock pins; no clock tree",
+    ),
+    Metric(
+        name="leakage_nw",
+        label="leakage",
+        unit="nW",
+        higher_is_better=False,
+        digits=3,
+        meaning="sum of the cells' mean leakage",
+    ),
+    Metric(
+        name="power_ratio_to_int4",
+        label="power ratio to INT4",
+        unit="",
+        higher_is_better=False,
+        digits=3,
+        meaning="power divided by INT4's on the same library, data and frequency",
+    ),
+    Metric(
         name="seconds",
         label="time",
         unit="s",
