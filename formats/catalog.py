@@ -2,7 +2,8 @@
 
 Levels by code. Two's complement for INT; sign-magnitude for the E and APoT formats, whose top bit
 is the sign, and whose negative zero (the sign bit alone) decodes to 0 unless the format spends it
-on an extra level (+SR, +SP); NF and SF are lookup tables, their codes in ascending order.
+on an extra level (+SR, +SP); NF and SF are lookup tables, their codes in ascending order, and on
+a coarser grid (-top) in the sign-magnitude-like order of :mod:`.encoding`.
 
 No code is NaN or infinite; values beyond the largest level saturate. Ties go to the even code in
 INT and E formats (for INT that is the even integer, for E2M1 the even mantissa), and to the lower
@@ -10,7 +11,8 @@ level in lookup, supernormal (+SR, +SP) and APoT formats, as bitsandbytes and th
 decide with ``x > midpoint``.
 
 Sources: the paper is Dotzel et al., "Learning from Students", ICML 2024, arXiv 2405.03103. The NF
-and SF grids are ``round(level × 127)`` of :mod:`.derive`'s levels, SF with five degrees of freedom.
+and SF grids are ``round(level × top)`` of :mod:`.derive`'s levels, top 127 unless the name says
+otherwise, SF with five degrees of freedom. Why these tops: ``docs/lookup.md``.
 """
 
 from fractions import Fraction
@@ -323,11 +325,72 @@ SF5 = Format(
     source=_ALGORITHM_1,
 )
 
+NF4_TOP11 = Format(
+    name="NF4-top11",
+    bits=4,
+    grid=(0, 1, 2, 3, 4, 6, 8, 11, 5, -1, -2, -3, -4, -6, -8, -11),
+    unit=Fraction(1, 11),
+    rounding=Rounding.TIES_TO_LOWER,
+    description="NF4 on the grid ±11, sign-magnitude codes, code 8 (negative zero) is 5 steps",
+    source=_ALGORITHM_1,
+)
+
+NF4_TOP30 = Format(
+    name="NF4-top30",
+    bits=4,
+    grid=(0, 2, 7, 10, 13, 17, 22, 30, 5, -3, -6, -9, -12, -16, -21, -30),
+    unit=Fraction(1, 30),
+    rounding=Rounding.TIES_TO_LOWER,
+    description="NF4 on the grid ±30, sign-magnitude codes, code 8 (negative zero) is 5 steps",
+    source=_ALGORITHM_1,
+)
+
+NF4_TOP43 = Format(
+    name="NF4-top43",
+    bits=4,
+    grid=(0, 7, 11, 15, 19, 24, 31, 43, 3, -4, -8, -12, -17, -23, -30, -43),
+    unit=Fraction(1, 43),
+    rounding=Rounding.TIES_TO_LOWER,
+    description="NF4 on the grid ±43, sign-magnitude codes, code 8 (negative zero) is 3 steps",
+    source=_ALGORITHM_1,
+)
+
+SF4_TOP13 = Format(
+    name="SF4-top13",
+    bits=4,
+    grid=(0, 1, 2, 3, 4, 6, 9, 13, 5, -1, -2, -3, -4, -6, -8, -13),
+    unit=Fraction(1, 13),
+    rounding=Rounding.TIES_TO_LOWER,
+    description="SF4 on the grid ±13, sign-magnitude codes, code 8 (negative zero) is 5 steps",
+    source=_ALGORITHM_1,
+)
+
+SF4_TOP27 = Format(
+    name="SF4-top27",
+    bits=4,
+    grid=(0, 2, 4, 6, 8, 13, 18, 27, 10, -2, -4, -6, -9, -12, -17, -27),
+    unit=Fraction(1, 27),
+    rounding=Rounding.TIES_TO_LOWER,
+    description="SF4 on the grid ±27, sign-magnitude codes, code 8 (negative zero) is 10 steps",
+    source=_ALGORITHM_1,
+)
+
+SF4_TOP42 = Format(
+    name="SF4-top42",
+    bits=4,
+    grid=(0, 3, 6, 9, 12, 21, 28, 42, 16, -3, -6, -10, -14, -19, -26, -42),
+    unit=Fraction(1, 42),
+    rounding=Rounding.TIES_TO_LOWER,
+    description="SF4 on the grid ±42, sign-magnitude codes, code 8 (negative zero) is 16 steps",
+    source=_ALGORITHM_1,
+)
+
 INTEGERS = (INT3, INT4, INT5, INT8)
 MINIFLOATS = (E2M0, E2M1, E2M1_NS, E2M1_I, E2M1_B, E3M0)
 SUPERNORMALS = (E2M1_SR, E2M1_SP, APOT4_SP)
 ADDITIVE_POWERS_OF_TWO = (APOT4,)
 LOOKUPS = (NF3, NF4, NF5, SF3, SF4, SF5)
+LOOKUP_HARDWARE = (NF4_TOP11, NF4_TOP30, NF4_TOP43, SF4_TOP13, SF4_TOP27, SF4_TOP42)
 
 CATALOG = (
     INT3,
@@ -350,4 +413,5 @@ CATALOG = (
     SF3,
     SF4,
     SF5,
+    *LOOKUP_HARDWARE,
 )

@@ -1,9 +1,10 @@
 """Other code orders near a given one: where a search for cheap decoding logic goes next.
 
 The moves, smallest first in what they change: swap two codes; swap two values of the lower bits
-under both signs; complement a lower bit, or the sign bit, under a condition on one other bit;
+under both signs; give negative zero another level, the levels between moving up or down by one;
+complement a lower bit, or the sign bit, under a condition on one other bit;
 exchange two bits' places, everywhere or where a third bit is set; Gray codes, that is, add one bit
-to another. All but the first two keep the order an affine function of the bits. Exchanging two
+to another. All but the first three keep the order an affine function of the bits. Exchanging two
 bits everywhere and complementing a bit without a condition give the hardware's inputs other names
 or inverters only; they are kept since heuristics of logic synthesis depend on both.
 """
@@ -53,6 +54,10 @@ def moves(bits: int) -> tuple[Order, ...]:
     for a, b in itertools.combinations(range(2**sign), 2):
         top = 1 << sign
         found.append(_exchange({a: b, b: a, a | top: b | top, b | top: a | top}, codes))
+    for a, b in itertools.combinations(range(2**sign), 2):
+        run = [1 << sign, *range(a, b + 1)]
+        found.append(_exchange(dict(zip(run, run[1:] + run[:1], strict=True)), codes))
+        found.append(_exchange(dict(zip(run[1:] + run[:1], run, strict=True)), codes))
     for bit in range(bits):
         found.append(tuple(code ^ 1 << bit for code in codes))
         for other in range(bits):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 from nibblemac.formats import catalog, derive
+from nibblemac.formats.encoding import sign_magnitude_like
 from nibblemac.formats.mac import MacSpec
 from nibblemac.formats.record import Rounding
 
@@ -28,6 +29,8 @@ POSITIVE_LEVELS = {
 }
 NEGATIVE_ZERO = {"E2M1+SR": "8", "E2M1+SP": "5", "APoT4+SP": "0.5"}
 
+HARDWARE = [*(f"NF4-top{top}" for top in (11, 30, 43)), *(f"SF4-top{top}" for top in (13, 27, 42))]
+
 # Accumulator widths for 256 terms, from the project's design page.
 ACCUMULATOR_BITS = {
     "INT4": 16,
@@ -48,7 +51,7 @@ ACCUMULATOR_BITS = {
 def test_the_catalogue_is_complete_and_its_names_and_identifiers_differ() -> None:
     integers = [f"INT{bits}" for bits in (3, 4, 5, 8)]
     lookups = [f"{family}{bits}" for family in ("NF", "SF") for bits in (3, 4, 5)]
-    assert sorted(BY_NAME) == sorted([*integers, *POSITIVE_LEVELS, *lookups])
+    assert sorted(BY_NAME) == sorted([*integers, *POSITIVE_LEVELS, *lookups, *HARDWARE])
     assert len({known.name.casefold() for known in catalog.CATALOG}) == len(catalog.CATALOG)
     assert len({known.identifier for known in catalog.CATALOG}) == len(catalog.CATALOG)
 
@@ -60,6 +63,7 @@ def test_the_groups_partition_the_catalogue() -> None:
         *catalog.SUPERNORMALS,
         *catalog.ADDITIVE_POWERS_OF_TWO,
         *catalog.LOOKUPS,
+        *catalog.LOOKUP_HARDWARE,
     ]
     assert sorted(known.name for known in groups) == sorted(BY_NAME)
 
@@ -93,10 +97,28 @@ def test_lookup_grids_are_the_derived_levels_on_127(bits: int) -> None:
         assert list(BY_NAME[name].grid) == sorted(set(derived.grid))
 
 
+@pytest.mark.parametrize("name", HARDWARE)
+def test_hardware_versions_are_the_derived_levels_on_their_top(name: str) -> None:
+    family, top = name.split("-top")
+    levels = derive.normal_float(4) if family == "NF4" else derive.student_float(4, 5)
+    known = BY_NAME[name]
+    # The grid by hand: ascending within each sign, but for negative zero's level.
+    by_value = {round(level * int(top)) for level in levels}
+    assert set(known.grid) == by_value
+    assert len(by_value) == 16
+    assert list(known.grid[:8]) == sorted(value for value in known.grid[:8])
+    assert list(known.grid[9:]) == sorted((v for v in by_value if v < 0), reverse=True)
+    assert known.grid[0] == 0 < known.grid[8]
+    assert known.unit == Fraction(1, int(top))
+    # Code for code what the name's rule gives.
+    rule = sign_magnitude_like(derive.lookup_format("X", levels, int(top)))
+    assert known.digest == rule.digest
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_units_are_minimal(name: str) -> None:
     known = BY_NAME[name]
-    if name not in {item.name for item in catalog.LOOKUPS}:
+    if name not in {item.name for item in (*catalog.LOOKUPS, *catalog.LOOKUP_HARDWARE)}:
         steps = [Fraction(value) * known.unit for value in known.grid if value]
         # No coarser step divides every level: the multiples of the unit share no factor.
         assert all(step.denominator == 1 for step in (level / known.unit for level in steps))

@@ -220,6 +220,11 @@ def test_the_moves_that_the_docstring_names_are_there(bits: int) -> None:
         order = list(codes)
         order[a], order[b], order[a + half], order[b + half] = b, a, b + half, a + half
         assert tuple(order) in found
+    for a, b in itertools.combinations(range(half), 2):
+        order = list(codes)
+        order.insert(a, order.pop(b))
+        spilled = [*order[:a], half, *order[a + 1 : half], b, *order[half + 1 :]]
+        assert tuple(spilled) in found
     for bit in range(bits):
         assert tuple(code ^ (1 << bit) for code in codes) in found
     assert tuple(code ^ (code >> 1) for code in codes) in found
