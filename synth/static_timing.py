@@ -12,26 +12,17 @@ at its arrival. Paths that no input can make happen count like any other. Pins t
 constant end nothing and start nothing.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..formats.errors import LibraryError, SynthesisError
-from .cells import Arc, Cell, CellKind, CellLibrary, Numbers
+from .arc_delays import FALL, RISE, Pair, drive_net, setup_time
+from .cells import Arc, Cell, CellKind, CellLibrary
 from .delay_conditions import NO_DRIVER, Resolved, driving_pins
 from .netlist import Instance, Net, Netlist
 
-RISE, FALL = 0, 1
 #: The engine's name and version: raise it when results change.
 TABLES = "tables 1"
-
-Pair = tuple[float, float]
-#: Edges of the input that cause a rising and a falling edge of the output.
-_CAUSES: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "positive_unate": ((RISE,), (FALL,)),
-    "negative_unate": ((FALL,), (RISE,)),
-    "non_unate": ((RISE, FALL), (RISE, FALL)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +65,7 @@ class _Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wire:
+class Wire:
     """What one pin of a net sees: its branch's resistance (kΩ) and capacitance (fF)."""
 
     resistance: float
@@ -112,12 +103,13 @@ class Timing:
 
 def net_loads(netlist: Netlist, library: CellLibrary, conditions: Resolved) -> dict[Net, float]:
     """Return each net's load in fF: input pins, wire, and the stated load at output ports."""
-    return _loads_and_wires(netlist, library, conditions)[0]
+    return loads_and_wires(netlist, library, conditions)[0]
 
 
-def _loads_and_wires(
+def loads_and_wires(
     netlist: Netlist, library: CellLibrary, conditions: Resolved
-) -> tuple[dict[Net, float], dict[Net, _Wire]]:
+) -> tuple[dict[Net, float], dict[Net, Wire]]:
+    """Return :func:`net_loads`, and each net's wire where the library has a wire load."""
     pins: dict[Net, float] = {}
     fan_outs: dict[Net, int] = {}
     for instance in netlist.instances:
@@ -137,7 +129,7 @@ def _loads_and_wires(
     for net, fan_out in fan_outs.items():
         total = model.capacitance(fan_out)
         pins[net] += total
-        wires[net] = _Wire(total * model.resistance / fan_out, total / fan_out)
+        wires[net] = Wire(total * model.resistance / fan_out, total / fan_out)
     return pins, wires
 
 
@@ -178,7 +170,7 @@ def analyse(netlist: Netlist, library: CellLibrary, conditions: Resolved) -> Tim
 class _Analysis:
     def __init__(self, netlist: Netlist, library: CellLibrary, conditions: Resolved) -> None:
         self.netlist, self.library, self.conditions = netlist, library, conditions
-        self.loads, self.wires = _loads_and_wires(netlist, library, conditions)
+        self.loads, self.wires = loads_and_wires(netlist, library, conditions)
         self.arrivals: dict[Net, Pair] = {}
         self.slews: dict[Net, Pair] = {}
         self.causes: dict[tuple[Net, int], _Cause] = {}
@@ -264,43 +256,19 @@ class _Analysis:
         self, net: Net, cell: Cell, arcs: Sequence[tuple[Arc, Net | None, Pair, Pair]]
     ) -> None:
         """Set a net's arrivals and slews from the arcs into its driver's pin."""
-        load = self.loads.get(net, 0.0)
-        slew_axis, load_axis = self.library.slews, self.library.loads
-        column, share = _segment(load_axis, load)
-        stride = len(load_axis)
-        arrivals, slews = [-math.inf, -math.inf], [-math.inf, -math.inf]
-        for arc, source, times, input_slews in arcs:
-            # A flip-flop's arc starts at the clock's rising edge alone.
-            causes = ((RISE,), (RISE,)) if arc.kind == "rising_edge" else _CAUSES[arc.sense]
-            segments = [_segment(slew_axis, slew) for slew in input_slews]
-            for edge, delays, transitions in (
-                (RISE, arc.rise_delay, arc.rise_transition),
-                (FALL, arc.fall_delay, arc.fall_transition),
-            ):
-                if not delays:
-                    continue
-                for cause in causes[edge]:
-                    if times[cause] == -math.inf:
-                        continue
-                    row, part = segments[cause]
-                    place = row * stride + column
-                    time = times[cause] + _bilinear(delays, place, stride, part, share)
-                    if time > arrivals[edge]:
-                        arrivals[edge] = time
-                        self.causes[net, edge] = _Cause(source, cause)
-                    if transitions:
-                        slew = _bilinear(transitions, place, stride, part, share)
-                        slews[edge] = max(slews[edge], slew)
-        if arrivals == [-math.inf, -math.inf]:
+        inputs = [(arc, times, slews) for arc, _, times, slews in arcs]
+        driven = drive_net(self.library, inputs, self.loads.get(net, 0.0))
+        if driven is None:
             raise LibraryError(
                 f"The cell {cell.name} of {self.library.name} has no delay to one of its outputs."
             )
-        self.arrivals[net] = (arrivals[RISE], arrivals[FALL])
-        self.slews[net] = (max(slews[RISE], 0.0), max(slews[FALL], 0.0))
+        self.arrivals[net], self.slews[net] = driven.arrivals, driven.slews
+        for edge, cause in ((RISE, driven.rise), (FALL, driven.fall)):
+            if cause is not None:
+                self.causes[net, edge] = _Cause(arcs[cause[0]][1], cause[1])
 
     def _ends(self, flip_flops: Sequence[Instance]) -> list[End]:
         found = []
-        axis = self.library.slews
         for instance in flip_flops:
             for pin in self.library.cell(instance.cell).inputs:
                 net = instance.pins.get(pin.name)
@@ -309,10 +277,7 @@ class _Analysis:
                 options = []
                 times = self._at(net, pin.capacitance)
                 for edge in (RISE, FALL):
-                    setup = 0.0
-                    if pin.setup:
-                        row, part = _segment(axis, self.slews[net][edge])
-                        setup = _bilinear(pin.setup, row, 1, part, 0.0)
+                    setup = setup_time(self.library, pin, self.slews[net][edge])
                     options.append(End(net, edge, times[edge], setup, instance, pin.name))
                 found.append(max(options, key=lambda end: end.total))
         for port in self.netlist.outputs:
@@ -323,26 +288,3 @@ class _Analysis:
                     edge = RISE if times[RISE] >= times[FALL] else FALL
                     found.append(End(net, edge, times[edge], 0.0, None, bit))
         return found
-
-
-def _segment(axis: Numbers, x: float) -> tuple[int, float]:
-    """Return the segment that ``x`` lies in, or is nearest to, and how far along it is."""
-    last = len(axis) - 2
-    if last < 0:
-        return 0, 0.0
-    i = 0
-    while i < last and x >= axis[i + 1]:
-        i += 1
-    return i, (x - axis[i]) / (axis[i + 1] - axis[i])
-
-
-def _bilinear(values: Numbers, place: int, stride: int, part: float, share: float) -> float:
-    value = values[place]
-    if share:
-        value += share * (values[place + 1] - value)
-    if part:
-        above = values[place + stride]
-        if share:
-            above += share * (values[place + stride + 1] - above)
-        value += part * (above - value)
-    return value
