@@ -7,6 +7,7 @@ import pytest
 from nibblemac.formats.errors import ToolError, UsageError
 from nibblemac.formats.mac import MacSpec
 from nibblemac.formats.resolve import find_format
+from nibblemac.synth import distill as distilling
 from nibblemac.synth.cache import Cache
 from nibblemac.synth.delay import measure_delay
 from nibblemac.synth.delay_conditions import Conditions
@@ -76,6 +77,29 @@ def test_distilled_agrees_with_full_liberty(netlist, library, shared):
         distilled = measure_delay(netlist, library, conditions, engine="tables")
         full = measure_delay(netlist, library, conditions, engine="opensta", liberty=files)
         assert distilled.ps == pytest.approx(full.ps, rel=0.1)
+
+
+@functools.cache
+def fine_library(shared, name):
+    """The files' own tables on a grid of eleven slews by nine loads, all that the MACs span."""
+    usual = load_library(name)
+    slews = tuple(usual.slews[1] * 1.7**n / 4 for n in range(11))
+    loads = tuple(usual.loads[0] * 1.6**n / 2 for n in range(9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distilling, "_grid", lambda logics: (slews, loads))
+        return distilling.distill(full_files(shared, name), name=name)
+
+
+def test_distilled_agrees_with_a_fine_grid(netlist, library, shared):
+    fine = fine_library(shared, library.name)
+    assert (len(fine.slews), len(fine.loads)) == (11, 9)
+    slew = library.slews[1]
+    conditions = Conditions(input_slew_ps=slew, clock_slew_ps=slew)
+    small = measure_delay(netlist, library, conditions, engine="tables")
+    large = measure_delay(netlist, fine, conditions, engine="tables")
+    assert small.ps == pytest.approx(large.ps, rel=0.05)
+    # The setup time of a fine library is read at another clock slew.
+    assert small.setup_ps == pytest.approx(large.setup_ps, rel=0.3, abs=1)
 
 
 @needs_sta
