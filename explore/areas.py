@@ -13,7 +13,8 @@ def check_comparable(areas: Sequence[AreaResult]) -> None:
     """Refuse areas that must not be compared with each other.
 
     Raises :class:`DataError` where there are none, where an area is not a positive number, or
-    where library, tool versions or the number of terms differ.
+    where library, tool versions or the number of terms differ, or, of those with a delay or a
+    power, the delay's engine, the frequency or other conditions.
     """
     if not areas:
         raise DataError("There are no areas; synthesize at least one format first.")
@@ -34,6 +35,27 @@ def check_comparable(areas: Sequence[AreaResult]) -> None:
                 raise DataError(
                     f"The areas come from different {what}: {there:.60} for {first.format}, "
                     f"{here:.60} for {area.format}. They cannot be compared; take one of them."
+                )
+    _check_conditions(areas)
+
+
+def _check_conditions(areas: Sequence[AreaResult]) -> None:
+    """Refuse delays and powers that were measured in different ways; a missing one is no other."""
+    seen: dict[str, tuple[str, str]] = {}
+    for area in areas:
+        frequency = "" if area.megahertz is None else f"{area.megahertz:g} MHz"
+        for what, value in (
+            ("delay engines", area.delay_method),
+            ("frequencies", frequency),
+            *((f"conditions ({name})", value) for name, value in area.conditions.items()),
+        ):
+            if not value:
+                continue
+            other, format_ = seen.setdefault(what, (value, area.format))
+            if other != value:
+                raise DataError(
+                    f"Delay and power come from different {what}: {other:.60} for {format_}, "
+                    f"{value:.60} for {area.format}. They cannot be compared; take one of them."
                 )
 
 

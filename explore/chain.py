@@ -14,6 +14,7 @@ from ..rtl.package import write_package
 from ..sim.result import VerifyResult
 from ..sim.simulators import Simulator
 from ..synth.area import Candidate, smallest, survey
+from ..synth.measure import MeasureSetup
 from ..synth.recipes import Recipe
 from ..synth.sweep import Flow
 from .candidates import CandidateArea
@@ -43,11 +44,13 @@ def run_chain(
     recipes: Sequence[Recipe],
     *,
     simulator: Simulator | None,
+    setup: MeasureSetup | None = None,
     progress: Progress | None = None,
 ) -> Chain:
     """Synthesise each format in every architecture that serves it, and verify both levels.
 
-    Without a ``simulator`` nothing is verified, and the report says so. ``progress`` is called
+    Without a ``simulator`` nothing is verified, and the report says so. ``setup`` is what delay and
+    power are measured under. ``progress`` is called
     with the step's name, how much is done, of how much, and the last item's name.
     """
 
@@ -64,6 +67,7 @@ def run_chain(
         specs,
         tuple(ARCHITECTURES),
         recipes,
+        setup=setup,
         progress=step("synthesis"),
     )
     verifications: list[VerifyResult] = []

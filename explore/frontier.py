@@ -20,7 +20,7 @@ class FrontierPoint:
 
     Areas in µm² and GE; ``quality`` in ``unit``, the mean over ``models``. ``ratio_to_int4`` and
     ``chip_overhead_pct`` (see :func:`.overhead.chip_overhead`) are None where INT4's area is not
-    known.
+    known; ``delay_ps``, ``energy_fj`` and ``power_uw`` where they were not measured.
     """
 
     format: str
@@ -31,6 +31,9 @@ class FrontierPoint:
     ratio_to_int4: float | None
     chip_overhead_pct: float | None
     accumulator_bits: int
+    delay_ps: float | None
+    energy_fj: float | None
+    power_uw: float | None
     architecture: str
     recipe: str
     library: str
@@ -141,6 +144,9 @@ def build_frontier(
                 ratio_to_int4=None if int4 is None else area.area_um2 / int4.area_um2,
                 chip_overhead_pct=overhead,
                 accumulator_bits=area.accumulator_bits,
+                delay_ps=area.delay_ps,
+                energy_fj=area.energy_fj,
+                power_uw=area.power_uw,
                 architecture=area.architecture,
                 recipe=area.recipe,
                 library=area.library,

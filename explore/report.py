@@ -19,6 +19,8 @@ from .accumulator_table import accumulator_table
 from .areas import check_comparable, smallest_by_format
 from .candidates import CandidateArea, SizedDesign, candidates_to_csv
 from .conclusions import Conclusion, judge
+from .conditions import conditions
+from .cost_tables import area_table, comparison_table
 from .evidence import PHI2, SEVEN, gather
 from .frontier import Frontier, build_frontier
 from .frontier_io import frontier_to_json, points_to_csv
@@ -27,13 +29,7 @@ from .plot import render_plot
 from .report_text import provenance, summary
 from .selection import Selection
 from .style import title as frontier_title
-from .tables import (
-    architecture_table,
-    area_table,
-    comparison_table,
-    frontier_table,
-    verification_table,
-)
+from .tables import architecture_table, frontier_table, verification_table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +194,7 @@ def _page(
         provenance=provenance(areas, data.verifications, data.machine, data.version),
         comparison_table=comparison_table(areas, data.published),
         area_table=area_table(areas),
+        conditions=conditions(areas),
         accumulator_table=accumulator_table(listed, data.published),
         architecture_table=architecture_table(tried, _refusals(listed, tried)),
         verification_table=verification_table(data.verifications) if data.verifications else None,

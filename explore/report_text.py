@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from ..formats.metrics import METRICS
 from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
+from .areas import smallest_by_format
 from .candidates import SizedDesign
 from .conclusions import Conclusion, Verdict
 from .frontier import Frontier
+from .text_table import shown
 
 
 def summary(
@@ -34,12 +37,31 @@ def summary(
         )
     else:
         lines.append("No design was verified for this report.")
+    lines += _speed_and_energy(areas)
     for heading, frontier in frontiers.items():
         front = ", ".join(point.format for point in frontier.front)
         lines.append(f"Frontier, {heading}: {front}.")
     counts = {v: sum(item.verdict is v for item in conclusions) for v in Verdict}
     told = ", ".join(f"{count} {_verb(v, count)}" for v, count in counts.items() if count)
     lines.append(f"Of {len(conclusions)} conclusions of the paper, {told}.")
+    return lines
+
+
+def _speed_and_energy(areas: Sequence[AreaResult]) -> list[str]:
+    """Say between which formats delay and energy lie, where they were measured."""
+    best = smallest_by_format(areas).values()
+    lines = []
+    for name, what in (("delay_ps", "Critical path"), ("energy_fj", "Energy per MAC")):
+        values = {area.format: getattr(area, name) for area in best}
+        known = {one: value for one, value in values.items() if value is not None}
+        if not known:
+            continue
+        low, high = min(known, key=lambda one: known[one]), max(known, key=lambda one: known[one])
+        unit = METRICS[name].unit
+        lines.append(
+            f"{what}: from {shown(name, known[low])} {unit} ({low}) to "
+            f"{shown(name, known[high])} {unit} ({high})."
+        )
     return lines
 
 

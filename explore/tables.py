@@ -1,121 +1,11 @@
-"""The tables of areas, verification and frontiers."""
+"""The tables of architectures, verification and frontiers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..formats.metrics import METRICS
-from ..formats.published import PublishedHardware
 from ..sim.result import VerifyResult
-from ..synth.result import AreaResult
-from .areas import INT4, smallest_by_format
 from .candidates import SizedDesign
 from .frontier import Frontier
-from .overhead import chip_overhead
 from .text_table import MISSING, Column, TextTable, heading, number, shown
-
-
-def area_table(areas: Sequence[AreaResult]) -> TextTable:
-    """Return one row a format: its smallest design.
-
-    Raises :class:`DataError` for areas that cannot be compared.
-    """
-    best = smallest_by_format(areas)
-    int4 = best.get(INT4)
-    names = (
-        "area_um2",
-        "area_ge",
-        "ratio_to_int4",
-        "multiplier_um2",
-        "accumulator_um2",
-        "sequential_um2",
-        "accumulator_bits",
-        "chip_overhead_pct",
-    )
-    columns = (
-        Column(label="format", numeric=False),
-        Column(label="bits"),
-        *map(heading, names),
-        Column(label="cells", meaning="how many cells, flip-flops among them"),
-        Column(label="architecture", numeric=False),
-        Column(label="recipe", numeric=False),
-    )
-    rows = []
-    for name, area in best.items():
-        ours = _our_figures(area, int4)
-        rows.append(
-            (
-                name,
-                str(area.bits),
-                *(shown(figure, ours[figure]) for figure in names),
-                f"{sum(area.cells.values()):,}",
-                area.architecture,
-                area.recipe,
-            )
-        )
-    return TextTable(columns=columns, rows=tuple(rows))
-
-
-def comparison_table(
-    areas: Sequence[AreaResult], published: Mapping[str, PublishedHardware]
-) -> TextTable:
-    """Return one row a format: the figures of the paper's Table 10, ours and the paper's.
-
-    Raises :class:`DataError` for areas that cannot be compared.
-    """
-    best = smallest_by_format(areas)
-    int4 = best.get(INT4)
-    names = (
-        "area_um2",
-        "ratio_to_int4",
-        "multiplier_um2",
-        "accumulator_um2",
-        "accumulator_bits",
-        "chip_overhead_pct",
-    )
-    columns = [Column(label="format", numeric=False), Column(label="bits")]
-    for name in names:
-        label = heading(name).label
-        meaning = METRICS[name].meaning
-        columns.append(Column(label="ours", group=label, meaning=meaning))
-        columns.append(Column(label="paper", group=label, meaning=meaning))
-    rows = []
-    for name, area in best.items():
-        ours, theirs = _our_figures(area, int4), _published_figures(published, name)
-        cells = [name, str(area.bits)]
-        for figure in names:
-            cells += [shown(figure, ours[figure]), shown(figure, theirs.get(figure))]
-        rows.append(tuple(cells))
-    return TextTable(columns=tuple(columns), rows=tuple(rows))
-
-
-def _our_figures(area: AreaResult, int4: AreaResult | None) -> dict[str, float | None]:
-    return {
-        "area_um2": area.area_um2,
-        "area_ge": area.area_ge,
-        "ratio_to_int4": area.area_um2 / int4.area_um2 if int4 else None,
-        "multiplier_um2": area.multiplier_um2,
-        "accumulator_um2": area.accumulator_um2,
-        "sequential_um2": area.sequential_um2,
-        "accumulator_bits": area.accumulator_bits,
-        "chip_overhead_pct": 100 * chip_overhead(area.area_um2, int4.area_um2, area.bits)
-        if int4
-        else None,
-    }
-
-
-def _published_figures(
-    published: Mapping[str, PublishedHardware], name: str
-) -> dict[str, float | None]:
-    row, int4 = published.get(name), published.get(INT4)
-    if row is None:
-        return {}
-    return {
-        "area_um2": row.mac_um2,
-        "ratio_to_int4": row.mac_um2 / int4.mac_um2 if int4 else None,
-        "multiplier_um2": row.multiplier_um2,
-        "accumulator_um2": row.accumulator_um2,
-        "accumulator_bits": row.accumulator_bits,
-        "chip_overhead_pct": row.chip_overhead_pct,
-    }
 
 
 def architecture_table(
@@ -198,6 +88,8 @@ def frontier_table(frontier: Frontier) -> TextTable:
         heading("ratio_to_int4"),
         heading("chip_overhead_pct"),
         heading("accumulator_bits"),
+        heading("delay_ps"),
+        heading("energy_fj"),
         Column(label="architecture", numeric=False),
     )
     rows = tuple(
@@ -210,6 +102,8 @@ def frontier_table(frontier: Frontier) -> TextTable:
             shown("ratio_to_int4", point.ratio_to_int4),
             shown("chip_overhead_pct", point.chip_overhead_pct),
             shown("accumulator_bits", point.accumulator_bits),
+            shown("delay_ps", point.delay_ps),
+            shown("energy_fj", point.energy_fj),
             point.architecture,
         )
         for point in frontier.points

@@ -103,6 +103,14 @@ _METRICS = (
         meaning="SQNR of the real-valued lookup format minus that of its integer grid",
     ),
     Metric(
+        name="delay_ps",
+        label="critical path",
+        unit="ps",
+        higher_is_better=False,
+        digits=0,
+        meaning="shortest clock period at which the MAC works, setup time included, no clock tree",
+    ),
+    Metric(
         name="power_uw",
         label="power",
         unit="µW",
@@ -123,7 +131,7 @@ _METRICS = (
     ),
     Metric(
         name="energy_zero_delay_fj",
-        label="energy per MAC without glitches",
+        label="energy without glitches",
         unit="fJ",
         higher_is_better=False,
         digits=1,
@@ -160,6 +168,14 @@ _METRICS = (
         higher_is_better=None,
         digits=2,
         meaning="wall-clock seconds of the synthesis when it was first run",
+    ),
+    Metric(
+        name="search_seconds",
+        label="search time",
+        unit="s",
+        higher_is_better=None,
+        digits=2,
+        meaning="wall-clock seconds of the search that found the design when it was first run",
     ),
 )
 

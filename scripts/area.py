@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from .measuring import add_measuring, setup_of
 from .options import (
     add_architecture,
     add_formats,
@@ -14,16 +15,26 @@ from .options import (
     flow_of,
     specs_of,
 )
-from .terminal import check_targets, print_table, progress_bar, table_stream, write_data
+from .terminal import (
+    check_targets,
+    print_conditions,
+    print_table,
+    progress_bar,
+    table_stream,
+    write_data,
+)
 
-HELP = "synthesise and report area"
+HELP = "synthesise and report area, delay and power"
 DESCRIPTION = (
     "Synthesise the MAC of each FORMAT and report its area; of several architectures and recipes "
-    "the smallest, and which it was. Results are kept in a cache."
+    "the smallest, and which it was; of that its critical path, and its energy and power on "
+    "quantized data. Beside area and power stand the paper's, as ratios to INT4; CSV and JSON have "
+    "more columns than the table. Results are kept in a cache."
 )
 EXAMPLES = (
     "nibblemac area INT4 E2M1 E2M1+SP",
     "nibblemac area all --library sg13g2 --csv area.csv",
+    "nibblemac area INT4 SF4 --tensors model.safetensors --tensor layer.0.weight --megahertz 200",
     "nibblemac area SF4 --activation INT8 --architecture sign-magnitude --recipe adders --json -",
 )
 
@@ -34,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_mac(parser)
     add_architecture(parser, default="all")
     add_synthesis(parser)
+    add_measuring(parser)
     parser.add_argument("--csv", metavar="FILE", help="write CSV (- is standard output)")
     parser.add_argument("--json", metavar="FILE", help="write JSON (- is standard output)")
     parser.add_argument(
@@ -43,9 +55,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from ..explore.cost_tables import cost_table
     from ..explore.netlists import write_netlists
-    from ..explore.tables import area_table
     from ..formats.folder import check_folder
+    from ..formats.published import published_hardware
     from ..synth.area import survey
     from ..synth.recipes import find_recipes
     from ..synth.result import to_csv
@@ -55,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
         check_folder(Path(args.netlists))
     specs = specs_of(args)
     architectures, recipes = architectures_of(args.architecture), find_recipes(args.recipe)
-    flow = flow_of(args)
+    flow, setup = flow_of(args), setup_of(args, specs)
     with progress_bar("synthesis") as progress:
-        found = survey(flow, specs, architectures, recipes, progress=progress)
+        found = survey(flow, specs, architectures, recipes, setup=setup, progress=progress)
     stream = table_stream(args.csv, args.json)
     if found.results:
         if args.csv:
@@ -67,9 +80,10 @@ def run(args: argparse.Namespace) -> int:
             write_data(json.dumps(records, indent=2, ensure_ascii=False) + "\n", args.json)
         if args.netlists:
             write_netlists(found.chosen, flow.library, Path(args.netlists))
-        print_table(area_table(found.results), file=stream)
+        print_table(cost_table(found.results, published_hardware()), file=stream)
         tools = ", ".join(f"{name} {version}" for name, version in flow.yosys.tools.items())
         print(f"{flow.library.name}, {args.terms} terms, {tools}", file=stream)
+        print_conditions(found.results, file=stream)
     for failure in found.failures:
         print(f"nibblemac: {failure.error}", file=sys.stderr)
     return 1 if found.failures else 0

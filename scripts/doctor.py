@@ -9,7 +9,7 @@ from ..formats.errors import NibblemacError
 
 HELP = "say which tools there are and what is missing"
 DESCRIPTION = (
-    "List Yosys, simulators, cell libraries and the cache, and what to do where one lacks."
+    "List Yosys, OpenSTA, simulators, cell libraries and the cache, and what to do where one lacks."
 )
 EXAMPLES = ("nibblemac doctor",)
 PACKAGES = (
@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from ..sim.simulators import find_simulator, list_candidates
     from ..synth.cache import Cache
     from ..synth.library import library_names
+    from ..synth.opensta import find_opensta
     from ..synth.yosys import YOSYS_KINDS, find_yosys
 
     complete = True
@@ -56,6 +57,12 @@ def run(args: argparse.Namespace) -> int:
         except NibblemacError as error:
             complete = complete and kind != YOSYS_KINDS[0]
             print(f"  {error}")
+    opensta = find_opensta()
+    print("delay")
+    if opensta is None:
+        print("  OpenSTA (sta) is not on PATH; delays come from the library's tables")
+    else:
+        print(f"  {opensta.method} (default)")
     print("simulation, in the order in which they are tried")
     for candidate in list_candidates():
         print(f"  {candidate.place}: {candidate.verdict}")

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from .measuring import add_measuring, setup_of
 from .options import add_synthesis, flow_of
-from .terminal import print_table, progress_bars
+from .terminal import print_conditions, print_table, progress_bars
 
 HELP = "all of it for the whole catalogue, as a page with tables and plots"
 DESCRIPTION = (
@@ -23,14 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-verify", action="store_true", help="do not simulate; the page says that it was not"
     )
     add_synthesis(parser)
+    add_measuring(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..explore.chain import run_chain, write_chain
-    from ..explore.tables import comparison_table
+    from ..explore.cost_tables import cost_table
     from ..formats.folder import check_folder
     from ..formats.lookup import all_formats
+    from ..formats.mac import MacSpec
     from ..sim.simulators import find_simulator
     from ..synth.recipes import find_recipes
 
@@ -39,11 +42,15 @@ def run(args: argparse.Namespace) -> int:
     # What would stop the command at its end is looked at before minutes of work.
     check_folder(directory)
     simulator = None if args.no_verify else find_simulator()
-    flow = flow_of(args)
+    flow, formats = flow_of(args), all_formats()
+    setup = setup_of(args, [MacSpec(weight=item, activation=item) for item in formats])
     with progress_bars() as progress:
-        chain = run_chain(all_formats(), flow, recipes, simulator=simulator, progress=progress)
+        chain = run_chain(
+            formats, flow, recipes, setup=setup, simulator=simulator, progress=progress
+        )
     page = write_chain(chain, flow, directory)
-    print_table(comparison_table(chain.data.areas, chain.data.published))
+    print_table(cost_table(chain.data.areas, chain.data.published))
+    print_conditions(chain.data.areas)
     passed = sum(result.passed for result in chain.data.verifications)
     print(f"verified: {passed} of {len(chain.data.verifications)} designs")
     for result in chain.data.verifications:

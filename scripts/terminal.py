@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -10,6 +10,7 @@ from ..formats.files import check_file, write_text
 
 if TYPE_CHECKING:
     from ..explore.text_table import TextTable
+    from ..synth.result import AreaResult
 
 STANDARD_OUTPUT = "-"
 _PIPED_WIDTH = 240
@@ -24,13 +25,24 @@ def print_table(table: "TextTable", *, title: str = "", file: TextIO | None = No
 
     stream = file or sys.stdout
     console = Console(file=stream, width=None if stream.isatty() else _PIPED_WIDTH)
-    shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left")
-    for column in table.columns:
+    shown = Table(
+        box=box.SIMPLE_HEAD,
+        title=title or None,
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1 if _fits(table, console.width) else 0, 0, 0),
+    )
+    for position, column in enumerate(table.columns):
         header = f"{column.group}\n{column.label}" if column.group else column.label
+        # Where the terminal is narrow, headings and names of designs are broken, figures never.
         shown.add_column(
             header,
             justify="right" if column.numeric else "left",
-            no_wrap=not column.numeric,
+            no_wrap=position == 0 or column.label == "format",
+            overflow="fold",
+            min_width=max((len(row[position]) for row in table.rows), default=1)
+            if column.numeric
+            else None,
         )
     for index, row in enumerate(table.rows):
         cells = [
@@ -39,6 +51,20 @@ def print_table(table: "TextTable", *, title: str = "", file: TextIO | None = No
         ]
         shown.add_row(*cells, style="bold" if index in table.marked else None)
     console.print(shown)
+
+
+def _fits(table: "TextTable", width: int) -> bool:
+    """Say whether the rows fit with two blanks between columns."""
+    columns = zip(*table.rows, strict=True)
+    return sum(max(map(len, column)) + 2 for column in columns) <= width
+
+
+def print_conditions(areas: "Sequence[AreaResult]", *, file: TextIO | None = None) -> None:
+    """Print what delays and powers were measured under, a condition a line."""
+    from ..explore.conditions import conditions
+
+    for name, value in conditions(areas):
+        print(f"  {name}: {value}", file=file or sys.stdout)
 
 
 def write_data(text: str, target: str) -> None:

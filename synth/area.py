@@ -4,13 +4,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..formats.errors import ArchitectureError, SynthesisError
+from ..formats.errors import ArchitectureError, SynthesisError, VerificationError
 from ..formats.mac import MacSpec
 from ..rtl.architectures import refusal
 from .flow import Mapped
+from .measure import MeasureSetup, measure
 from .recipes import Recipe
 from .result import AreaResult
 from .sweep import Flow, Task, make_design
+
+#: One pass over architectures and recipes, without a search.
+EFFORT = "quick"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,12 +113,14 @@ def survey(
     architectures: Sequence[str],
     recipes: Sequence[Recipe],
     *,
+    setup: MeasureSetup | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Survey:
-    """Measure every candidate of each MAC, and split the smallest of each in two.
+    """Map every candidate of each MAC; split the smallest in two, measure its delay and power.
 
-    ``progress`` is called with how many syntheses are done, how many there are, and the last one's
-    name. A failed synthesis is reported in the survey and does not stop the others.
+    ``setup`` is what they are measured under. ``progress`` is called with how many syntheses are
+    done, how many there are, and the last one's name. A failed synthesis, and a netlist whose sums
+    are wrong, are reported in the survey and do not stop the others.
     """
     tasks = plan(specs, architectures, recipes)
     total = len(tasks) + len(specs)
@@ -133,16 +139,26 @@ def survey(
     for one, split in zip(best, flow.run(splits, count), strict=True):
         if isinstance(split, SynthesisError):
             failures.append(Failure(task=one.task, error=split))
+            continue
+        try:
+            results.append(area_result(flow, one, split, setup))
+        except VerificationError as error:
+            failures.append(Failure(task=one.task, error=SynthesisError(str(error))))
         else:
             chosen.append(one)
-            results.append(area_result(flow, one, split))
     return Survey(chosen=chosen, results=results, candidates=candidates, failures=failures)
 
 
-def area_result(flow: Flow, candidate: Candidate, split: Mapped) -> AreaResult:
-    """Return the record of a candidate and its run with the hierarchy kept."""
+def area_result(
+    flow: Flow, candidate: Candidate, split: Mapped, setup: MeasureSetup | None = None
+) -> AreaResult:
+    """Return the record of a candidate and its run with the hierarchy kept.
+
+    Raises VerificationError where the candidate's netlist computes other sums than the reference.
+    """
     design, mapped = candidate.task.design, candidate.mapped
     spec = design.spec
+    measured = measure(mapped.graph, flow.library, spec, flow.cache, setup)
     return AreaResult(
         format=spec.weight.name,
         activation=spec.activation.name,
@@ -163,4 +179,15 @@ def area_result(flow: Flow, candidate: Candidate, split: Mapped) -> AreaResult:
         library_digest=flow.library.digest,
         netlist=hashlib.sha256(mapped.netlist.encode()).hexdigest(),
         seconds=mapped.seconds,
+        delay_ps=measured.delay_ps,
+        delay_method=measured.delay_method,
+        energy_fj=measured.energy_fj,
+        energy_zero_delay_fj=measured.energy_zero_delay_fj,
+        power_uw=measured.power_uw,
+        megahertz=measured.megahertz,
+        leakage_nw=measured.leakage_nw,
+        conditions=measured.conditions,
+        unmeasured=measured.unmeasured,
+        effort=EFFORT,
+        search_seconds=mapped.seconds,
     )

@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..formats.csv_table import CsvTable, load_csv, parse_csv
@@ -14,13 +14,22 @@ from ..formats.errors import DataError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AreaResult:
-    """Area of one MAC: a format pair, an architecture, a library and a recipe.
+    """Area, delay and power of one MAC: a format pair, an architecture, a library and a recipe.
 
     Areas are µm² (``area_ge``: gate equivalents of ``library``'s smallest two-input NAND).
     ``multiplier_um2`` and ``accumulator_um2`` come from a second run with the hierarchy kept, so
     they need not add up to ``area_um2``. ``cells`` counts instances by cell type. ``tools`` maps
     tool to version. ``design`` and ``library_digest`` are SHA-256 of the RTLIL and of the library
     as the flow used it.
+
+    ``delay_ps`` is the critical path by ``delay_method``, an engine and its version. ``energy_fj``
+    a product includes glitches and leakage, ``energy_zero_delay_fj`` neither; ``power_uw`` is the
+    former at the clock frequency ``megahertz``. ``conditions`` says in words under what both were
+    measured: corner, load, driver, data. Each is None, or empty, where it could not be measured,
+    and ``unmeasured`` says why.
+
+    ``effort`` names the search that found the design; ``search_seconds`` are the seconds it took,
+    and ``seconds`` those of the design's own synthesis.
     """
 
     format: str
@@ -42,10 +51,22 @@ class AreaResult:
     library_digest: str
     netlist: str
     seconds: float
+    delay_ps: float | None
+    delay_method: str
+    energy_fj: float | None
+    energy_zero_delay_fj: float | None
+    power_uw: float | None
+    megahertz: float | None
+    leakage_nw: float | None
+    conditions: Mapping[str, str]
+    unmeasured: str
+    effort: str
+    search_seconds: float
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON types; :meth:`from_json` is the inverse."""
-        return {**asdict(self), "cells": dict(self.cells), "tools": dict(self.tools)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, **{name: dict(values[name]) for name in _MAPPINGS}}
 
     @classmethod
     def from_json(cls, record: object, where: str = "the area record") -> "AreaResult":
@@ -60,7 +81,7 @@ class AreaResult:
             if field.name not in record:
                 raise DataError(f"{where} lacks the key {field.name!r}.")
             value = record[field.name]
-            if field.type in (float, "float") and type(value) is int:
+            if field.type in (float, _OPTIONAL) and type(value) is int:
                 value = float(value)
             if not _has_type(value, field.type) or (
                 type(value) is float and not math.isfinite(value)
@@ -72,7 +93,13 @@ class AreaResult:
         return cls(**values)  # type: ignore[arg-type]
 
 
+_OPTIONAL = float | None
+_MAPPINGS = ("cells", "tools", "conditions")
+
+
 def _has_type(value: object, expected: object) -> bool:
+    if expected == _OPTIONAL:
+        return value is None or type(value) is float
     if expected in (str, int, float):
         return type(value) is expected
     if not isinstance(value, dict):
@@ -82,15 +109,18 @@ def _has_type(value: object, expected: object) -> bool:
 
 
 def to_csv(results: Iterable[AreaResult]) -> str:
-    """Return the results as CSV with one row each; ``cells`` and ``tools`` are JSON objects."""
+    """Return the results as CSV with one row each.
+
+    ``cells``, ``tools`` and ``conditions`` are JSON objects; what was not measured is empty.
+    """
     stream = io.StringIO()
     names = [field.name for field in fields(AreaResult)]
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     for result in results:
         row = result.to_json()
-        row["cells"] = json.dumps(row["cells"], sort_keys=True)
-        row["tools"] = json.dumps(row["tools"], sort_keys=True)
+        for name in _MAPPINGS:
+            row[name] = json.dumps(row[name], sort_keys=True, ensure_ascii=False)
         writer.writerow(row)
     return stream.getvalue()
 
@@ -128,7 +158,9 @@ def _from_row(row: Mapping[str, str], where: str) -> AreaResult:
                 record[field.name] = text
             elif field.type is int:
                 record[field.name] = int(text)
-            elif field.type is float:
+            elif field.type == _OPTIONAL and not text:
+                record[field.name] = None
+            elif field.type in (float, _OPTIONAL):
                 record[field.name] = float(text)
             else:
                 record[field.name] = json.loads(text)

@@ -9,14 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 from nibblemac.explore.accumulator_table import accumulator_table
+from nibblemac.explore.cost_tables import area_table, comparison_table, cost_table
 from nibblemac.explore.report import DesignFailure, ReportData, render_report, write_report
-from nibblemac.explore.tables import (
-    architecture_table,
-    area_table,
-    comparison_table,
-    frontier_table,
-    verification_table,
-)
+from nibblemac.explore.tables import architecture_table, frontier_table, verification_table
 from nibblemac.explore.text_table import number
 from nibblemac.formats.errors import DataError, OutputError
 from nibblemac.formats.lookup import all_formats, find_format
@@ -142,6 +137,11 @@ def test_the_page_tells_what_was_found(contents):
         "x86_64, 2 cores",
         "Without a published figure of this kind: INT5.",
         "Mean over Mistral-7B, OPT-1B",
+        "Critical path: from 6,000 ps (INT4) to 6,000 ps (INT4).",
+        "the library's tables (tables 1)",
+        "library cornerprocess 1, 1.8 V, 25 °C",
+        "inputsdriven by dff",
+        "frequency for power100 MHz",
     ):
         assert part in text
 
@@ -205,6 +205,7 @@ def test_tables_have_a_cell_for_every_column(data):
     formats = [item for item in all_formats() if item.name in published_hardware()]
     for table in (
         area_table(data.areas),
+        cost_table(data.areas, published_hardware()),
         comparison_table(data.areas, published_hardware()),
         architecture_table(data.areas),
         verification_table(data.verifications),
@@ -230,7 +231,7 @@ def test_ours_stands_beside_the_papers(data):
     (row,) = [row for row in table.rows if row[0] == "E2M1+SR"]
     assert row == (
         *("E2M1+SR", "4", "1,091.0", "191.3", "1.108", "1.190", "340.0", "96.8"),
-        *("650.0", "94.5", "16", "18", "1.1", "1.9"),
+        *("650.0", "94.5", "16", "18", "1.1", "1.9", "200.0", "53.5", "1.000", "1.103"),
     )
 
 

@@ -27,6 +27,17 @@ RESULT = AreaResult(
     library_digest="l" * 64,
     netlist="n" * 64,
     seconds=0.7,
+    delay_ps=6543.21,
+    delay_method="OpenSTA 2.0.17",
+    energy_fj=2187.5,
+    energy_zero_delay_fj=1312.25,
+    power_uw=None,
+    megahertz=100.0,
+    leakage_nw=0.43,
+    conditions={"corner": "1.8 V, 25 °C", "load": 'four "inverters"'},
+    unmeasured="",
+    effort="quick",
+    search_seconds=12.5,
 )
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=20)
@@ -43,6 +54,8 @@ def results(draw: st.DrawFn) -> AreaResult:
             values[field.name] = draw(st.integers(0, 10**6))
         elif field.type is float:
             values[field.name] = draw(numbers)
+        elif field.type == float | None:
+            values[field.name] = draw(st.none() | numbers)
         elif field.name == "cells":
             values[field.name] = draw(st.dictionaries(text, st.integers(0, 999), max_size=4))
         else:
@@ -75,11 +88,28 @@ def test_missing_json_key_is_named(name: str) -> None:
         ("cells", [1]),
         ("tools", {"yosys": 70}),
         ("format", 4),
+        ("delay_ps", "6543"),
+        ("power_uw", float("inf")),
+        ("megahertz", True),
+        ("conditions", {"load": 4}),
+        ("search_seconds", None),
     ],
 )
 def test_wrong_json_type_is_named(name: str, value: object) -> None:
     with pytest.raises(DataError, match=f"{name} is "):
         AreaResult.from_json({**RESULT.to_json(), name: value})
+
+
+def test_what_was_not_measured_is_empty() -> None:
+    header, row = to_csv([RESULT]).splitlines()
+    assert header.split(",").index("power_uw") == header.split(",").index("megahertz") - 1
+    assert ",2187.5,1312.25,,100.0,0.43," in row
+    (back,) = from_csv(f"{header}\n{row}")
+    assert back.power_uw is None
+    with pytest.raises(DataError, match="line 2: delay_ps is 'slow'"):
+        from_csv(f"{header}\n{row.replace('6543.21', 'slow')}")
+    with pytest.raises(DataError, match="line 2: area_um2 is ''"):
+        from_csv(f"{header}\n{row.replace('1100.5', '')}")
 
 
 def test_csv_errors_name_line_and_column(tmp_path) -> None:
