@@ -114,10 +114,8 @@ def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) 
         line.replace("{top}", top).replace("{dont_use}", dont_use).rstrip()
         for line in recipe.passes
     ]
-    ties = _tie_arguments(library)
-    if ties:
-        lines.append(f"hilomap -singleton {ties}")
     lines += [
+        *tie_lines(library),
         "opt_clean -purge",
         "check -mapped -assert",
         f"write_verilog -noattr {_NETLIST}",
@@ -128,13 +126,14 @@ def flow_script(top: str, library: CellLibrary, recipe: Recipe, *, split: bool) 
     return "\n".join(lines)
 
 
-def _tie_arguments(library: CellLibrary) -> str:
+def tie_lines(library: CellLibrary) -> list[str]:
+    """Return the passes that drive constants by the library's tie cells, where it has them."""
     arguments = []
     for value, option in ((1, "-hicell"), (0, "-locell")):
         tie = library.tie(value)
         if tie is not None:
             arguments += [option, tie[0].name, tie[1]]
-    return " ".join(arguments)
+    return [f"hilomap -singleton {' '.join(arguments)}"] if arguments else []
 
 
 def synthesise(
@@ -170,7 +169,7 @@ def synthesise(
         (folder / name).write_text(text, encoding="utf-8")
     try:
         yosys.run(_SCRIPT, folder, timeout=timeout, cancel=cancel)
-        mapped = _read(folder, top, library, script, started, split=split)
+        mapped = read_result(folder, top, library, script, started, split=split)
     except SynthesisError as error:
         raise SynthesisError(
             f"Synthesis of {top} with recipe {recipe.name} on {library.name} failed: {error} "
@@ -183,9 +182,10 @@ def synthesise(
     return mapped
 
 
-def _read(
+def read_result(
     folder: Path, top: str, library: CellLibrary, script: str, started: float, *, split: bool
 ) -> Mapped:
+    """Return the result that a run left in its folder; raises :class:`SynthesisError`."""
     try:
         stat = json.loads((folder / _STAT).read_text(encoding="utf-8"))
         netlist = (folder / _NETLIST).read_text(encoding="utf-8")

@@ -23,6 +23,11 @@ class Port:
     direction: str
     nets: tuple[Net, ...]
 
+    def renamed(self, names: Mapping[Net, Net]) -> "Port":
+        """Return the port with some of its nets replaced by others."""
+        nets = tuple(names.get(net, net) for net in self.nets)
+        return Port(name=self.name, direction=self.direction, nets=nets)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instance:
