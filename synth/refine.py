@@ -38,7 +38,7 @@ def grow_window(
 
     def near(inside: set[str], inputs: set[Net]) -> set[str]:
         """Return the gates that touch the window: drivers, readers, and readers of its inputs."""
-        found = set()
+        found: set[str] = set()
         for name in inside:
             one = by_name[name]
             gate = gates.by_cell[one.cell]
