@@ -24,8 +24,9 @@ from .netlist import Net, Netlist, Port
 class AccumulatorShape:
     """What an accumulator is built for: the product's bits with its sign, the sum's bits.
 
-    ``negate`` is the product's carry-in; without it products leave in two's complement. With
-    ``full_adders`` the library's full-adder cell is used where it has one.
+    ``negate`` is the product's carry-in; without it products leave in two's complement. Product
+    and carry-in together have to fit the product's bits: at a clear their sum's sign is repeated.
+    With ``full_adders`` the library's full-adder cell is used where it has one.
     """
 
     product_bits: int
