@@ -27,6 +27,34 @@ _MOST_DIVISORS = 90
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Goal:
+    """What a network has to do: its outputs' values over all patterns, or their sum.
+
+    With ``is_sum`` the outputs are the bits of a number, lowest first, and after these a carry-in
+    where there is one more output; the number plus the carry-in, in as many bits, has to be
+    ``wanted``.
+    """
+
+    wanted: tuple[Values, ...]
+    mask: Values
+    is_sum: bool = False
+
+    def correct(self, outputs: Sequence[Values]) -> Values:
+        """Return the patterns in which the outputs are right."""
+        right = self.mask
+        if not self.is_sum:
+            for value, expected in zip(outputs, self.wanted, strict=True):
+                right &= ~(value ^ expected)
+            return right
+        bits = len(self.wanted)
+        carry = outputs[bits] if len(outputs) > bits else 0
+        for value, expected in zip(outputs, self.wanted, strict=False):
+            right &= ~(value ^ carry ^ expected)
+            carry &= value
+        return right
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Annealed:
     """The smallest network met, its area (µm²), and how many steps changed something."""
 

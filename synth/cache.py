@@ -1,19 +1,18 @@
 """Finished results on disk, by the digest of everything that they depend on.
 
-An entry is one JSON file that holds its own checksum; it is written beside its place and renamed,
-so that a killed run leaves no half of one, and several processes may share a cache.
+An entry is a file of its own (:mod:`.record_file`), so that several processes may share a cache.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
+
+from .record_file import read_record, write_record
 
 ENVIRONMENT = "NIBBLEMAC_CACHE"
 
@@ -49,43 +48,20 @@ class Cache:
         """Return the record of a key, or None; warns where the entry is damaged."""
         path = self._path(key)
         try:
-            text = path.read_text(encoding="utf-8")
+            return read_record(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError) as error:
-            warnings.warn(
-                CacheWarning(f"The cache entry {path} cannot be read ({error}); computing again."),
-                stacklevel=2,
-            )
-            return None
-        checksum, _, body = text.partition("\n")
-        try:
-            if hashlib.sha256(body.encode()).hexdigest() == checksum:
-                record: object = json.loads(body)
-                return record
-        except (ValueError, RecursionError):
-            pass
-        warnings.warn(
-            CacheWarning(f"The cache entry {path} is damaged; computing again."), stacklevel=2
-        )
+        except OSError as error:
+            said = f"The cache entry {path} cannot be read ({error})"
+        except ValueError:
+            said = f"The cache entry {path} is damaged"
+        warnings.warn(CacheWarning(f"{said}; computing again."), stacklevel=2)
         return None
 
     def put(self, key: str, record: Mapping[str, object]) -> None:
         """Keep a record; warns once where the folder cannot be written."""
-        path = self._path(key)
-        body = json.dumps(record, sort_keys=True)
-        checksum = hashlib.sha256(body.encode()).hexdigest()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                    stream.write(f"{checksum}\n{body}")
-                Path(name).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(name).unlink()
-                raise
+            write_record(self._path(key), record)
         except OSError as error:
             if not self._warned:
                 self._warned = True

@@ -7,6 +7,7 @@ multiplexer, a majority. Truth values of a signal over all patterns are one inte
 
 import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,6 +84,25 @@ class Gate:
 
     def evaluate(self, inputs: Sequence[Values], mask: Values) -> Values:
         """Return the output's values, from those of the signals at the form's inputs."""
+        # The commonest forms by themselves: this is the innermost loop of every search.
+        form, inverted = self.form, self.inverted
+        if form == (2,):
+            first, second = inputs
+            if inverted[0]:
+                first ^= mask
+            if inverted[1]:
+                second ^= mask
+            return first & second ^ mask if self.output_inverted else first & second
+        if form == (2, 1):
+            first, second, third = inputs
+            if inverted[0]:
+                first ^= mask
+            if inverted[1]:
+                second ^= mask
+            if inverted[2]:
+                third ^= mask
+            result = first & second | third
+            return result ^ mask if self.output_inverted else result
         literals = [
             mask ^ value if inverted else value
             for value, inverted in zip(inputs, self.inverted, strict=True)
@@ -138,10 +158,26 @@ class GateLibrary:
         ranked = [sorted(same, key=lambda c: (c.area, c.name)) for same in smallest.values()]
         for same in sorted(ranked, key=lambda cells: (cells[0].area, cells[0].name)):
             self._add(same, functions)
+        self.tables, self.least = self._by_form()
         inverter = self.cheapest.get(((1,), (False,), True))
         if inverter is None:
             raise LibraryError(f"The library {library.name} has no inverter.")
         self.inverter = inverter
+
+    def _by_form(self) -> tuple[dict[Form, list[Gate | None]], dict[Form, float]]:
+        """Return by form its gates, by inversions as bits (inputs, output), and its least area."""
+        tables: dict[Form, list[Gate | None]] = {}
+        least: dict[Form, float] = {}
+        for form in FORMS:
+            width = arity(form)
+            table: list[Gate | None] = [None] * (2 << width)
+            for (other, inverted, output_inverted), gate in self.cheapest.items():
+                if other == form:
+                    bits = sum(flip << index for index, flip in enumerate(inverted))
+                    table[bits | output_inverted << width] = gate
+            tables[form] = table
+            least[form] = min((gate.area for gate in table if gate is not None), default=math.inf)
+        return tables, least
 
     def _add(
         self, same: Sequence[Cell], functions: Mapping[tuple[int, int], Sequence[GateKey]]

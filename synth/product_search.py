@@ -5,12 +5,12 @@ and a carry-in (``negate``) whose sum is the product. Of the second form there a
 product, and the search may take any: that is its predicate, over all pairs of codes.
 """
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ..formats.errors import SynthesisError
 from ..formats.mac import MacSpec
-from .anneal import HOT, Annealer, Correct
+from .anneal import HOT, Goal
+from .annealing import anneal
 from .gates import GateLibrary, Values
 from .netlist import ONE, ZERO, Instance, Net, Netlist, Port
 from .network import Network, input_values
@@ -31,24 +31,14 @@ def product_values(spec: MacSpec, bits: int) -> list[Values]:
     ]
 
 
-def product_predicate(spec: MacSpec, bits: int, *, negate: bool) -> Correct:
-    """Return which pairs of codes a block's outputs serve: the product's bits, then ``negate``.
+def product_goal(spec: MacSpec, bits: int) -> Goal:
+    """Return what a block with a product of ``bits`` bits has to do, with negate or without.
 
     The outputs as a signed number, plus ``negate``, have to be the product. The product's width
     must hold both.
     """
-    wanted = product_values(spec, bits)
     mask = (1 << len(spec.weight.grid) * len(spec.activation.grid)) - 1
-
-    def correct(outputs: Sequence[Values]) -> Values:
-        carry = outputs[bits] if negate else 0
-        right = mask
-        for value, expected in zip(outputs, wanted, strict=False):
-            right &= ~(value ^ carry ^ expected)
-            carry &= value
-        return right
-
-    return correct
+    return Goal(wanted=tuple(product_values(spec, bits)), mask=mask, is_sum=True)
 
 
 def product_network(netlist: Netlist, spec: MacSpec, gates: GateLibrary) -> Network:
@@ -116,8 +106,6 @@ def anneal_product(
     """Return the smallest block met in ``steps`` steps of annealing from a given one."""
     network = product_network(netlist, spec, gates)
     bits = len(netlist.port(PRODUCT).nets)
-    correct = product_predicate(spec, bits, negate=len(network.outputs) > bits)
-    rng = random.Random(f"product {seed}")  # noqa: S311 - a search, not a secret
-    annealer = Annealer(network, correct, gates, rng)
-    found = annealer.run(steps, hot=hot, stop=stop)
+    goal = product_goal(spec, bits)
+    found = anneal(network, goal, gates, steps=steps, seed=seed, hot=hot, stop=stop)
     return product_netlist(found.network, spec, bits)

@@ -7,7 +7,8 @@ evaluated. Flip-flops and cells with several outputs stay as they are, outside o
 import random
 from collections.abc import Callable, Sequence
 
-from .anneal import Annealer, Correct
+from .anneal import Correct, Goal
+from .annealing import anneal
 from .gates import GateLibrary, Values
 from .netlist import ONE, ZERO, Instance, Net, Netlist
 from .window import Window, gate_instances, put_back, to_network, window_of
@@ -108,14 +109,7 @@ def _closure(netlist: Netlist, inside: set[str], gates: GateLibrary) -> set[str]
 
 def same_function(wanted: Sequence[Values], mask: Values) -> Correct:
     """Return the predicate of exactly these output values."""
-
-    def correct(outputs: Sequence[Values]) -> Values:
-        right = mask
-        for value, expected in zip(outputs, wanted, strict=True):
-            right &= ~(value ^ expected)
-        return right
-
-    return correct
+    return Goal(wanted=tuple(wanted), mask=mask).correct
 
 
 def anneal_window(
@@ -132,8 +126,9 @@ def anneal_window(
     """Return the netlist with the window annealed, if that is no larger; otherwise as it was."""
     network = to_network(netlist, window, gates)
     before = network.area
-    annealer = Annealer(network, same_function(network.output_values(), network.mask), gates, rng)
-    found = annealer.run(steps, hot=hot, stop=stop)
+    goal = Goal(wanted=tuple(network.output_values()), mask=network.mask)
+    seed = rng.getrandbits(32)
+    found = anneal(network, goal, gates, steps=steps, seed=seed, hot=hot, stop=stop)
     if found.area > before:
         return netlist
     return put_back(netlist, window, found.network, prefix)

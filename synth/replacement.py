@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from .gates import MUX, XOR2, Form, Gate, GateLibrary, Values
 from .network import Signal
 
-#: A signal with its inversion and its values so.
-Literal = tuple[Signal, bool, Values]
+#: A signal with its inversion (0 or 1), its values so, and the complement of these.
+Literal = tuple[Signal, int, Values, Values]
 
 #: How many literals of a filtered list are combined, and how many first groups are tried.
 _WIDE, _NARROW, _TRIES = 16, 10, 5
@@ -46,16 +46,21 @@ class Replacements:
         self._target, self._care, self._mask = target, care, mask
         self._budget = budget
         self._rng = rng
-        self._literals: list[Literal] = [(d, False, value) for d, value in divisors]
-        self._literals += [(d, True, value ^ mask) for d, value in divisors]
+        self._literals: list[Literal] = [(d, 0, value, value ^ mask) for d, value in divisors]
+        self._literals += [(d, 1, other, value) for d, _, value, other in self._literals]
 
     def _gate(
         self, form: Form, literals: Sequence[Literal], inverted: bool
     ) -> Iterator[Replacement]:
-        key = form, tuple(literal[1] for literal in literals), inverted
-        gate = self._library.cheapest.get(key)
+        bits = inverted << len(literals)
+        for index, literal in enumerate(literals):
+            bits |= literal[1] << index
+        gate = self._library.tables[form][bits]
         if gate is not None and gate.area <= self._budget:
             yield gate, tuple(literal[0] for literal in literals)
+
+    def _affords(self, form: Form) -> bool:
+        return self._library.least[form] <= self._budget
 
     def all(self) -> Iterator[Replacement]:
         """Yield candidates; a gate of None stands for a wire. The sample depends on the rng."""
@@ -85,10 +90,11 @@ class Replacements:
                 yield self._library.inverter, (divisor,)
 
     def _covering(self, onset: Values) -> list[Literal]:
-        return [literal for literal in self._literals if not onset & ~literal[2]]
+        return [literal for literal in self._literals if not onset & literal[3]]
 
     def _ands(self, onset: Values, offset: Values, inverted: bool) -> Iterator[Replacement]:
-        for group in self._groups(self._covering(onset), offset, _WIDE, 4):
+        largest = 4 if self._affords((4,)) else 3 if self._affords((3,)) else 2
+        for group in self._groups(self._covering(onset), offset, _WIDE, largest):
             yield from self._gate((len(group),), group, inverted)
 
     def _groups(
@@ -119,26 +125,33 @@ class Replacements:
                                 yield first, second, third, fourth
 
     def _and_ors(self, onset: Values, offset: Values, inverted: bool) -> Iterator[Replacement]:
+        if not self._affords((2, 1)):
+            return
         rng = self._rng
         singles = [x for x in self._literals if not offset & x[2] and onset & x[2]]
         singles = _some(singles, _NARROW, rng)
+        largest = 3 if self._affords((3, 1)) else 2
         for single in _some(singles, _TRIES, rng):
-            rest = onset & ~single[2]
+            rest = onset & single[3]
             if not rest:
                 continue
-            for group in self._groups(self._covering(rest), offset, _NARROW, 3):
+            for group in self._groups(self._covering(rest), offset, _NARROW, largest):
                 yield from self._gate((len(group), 1), (*group, single), inverted)
-        couples = [(a, b) for a, b in itertools.combinations(singles, 2) if onset & ~a[2] & ~b[2]]
+        if not self._affords((2, 1, 1)):
+            return
+        couples = [(a, b) for a, b in itertools.combinations(singles, 2) if onset & a[3] & b[3]]
         if len(couples) > _TRIES:
             couples = rng.sample(couples, _TRIES)
         for a, b in couples:
-            rest = onset & ~a[2] & ~b[2]
+            rest = onset & a[3] & b[3]
             for group in self._groups(self._covering(rest), offset, _NARROW, 3):
                 yield from self._gate((len(group), 1, 1), (*group, a, b), inverted)
 
     def _pairs_of_pairs(
         self, onset: Values, offset: Values, inverted: bool
     ) -> Iterator[Replacement]:
+        if not self._affords((2, 2)):
+            return
         rng = self._rng
         singles = [x for x in self._literals if not offset & x[2] and onset & x[2]]
         for _ in range(_TRIES):
@@ -164,23 +177,27 @@ class Replacements:
                     yield from self._gate((3, 2), (*group, first, second), inverted)
             if singles:
                 single = rng.choice(singles)
-                rest &= ~single[2]
+                rest &= single[3]
                 if rest:
                     for group in self._groups(self._covering(rest), offset, _NARROW, 2):
                         yield from self._gate((2, 2, 1), (first, second, *group, single), inverted)
 
     def _exclusive_ors(self) -> Iterator[Replacement]:
+        if not self._affords(XOR2):
+            return
         target, care, divisors = self._target, self._care, self._divisors
         for index, (a, value) in enumerate(divisors):
             wanted = value ^ target
             for b, other in divisors[:index]:
                 difference = (wanted ^ other) & care
                 if not difference:
-                    yield from self._gate(XOR2, ((a, False, 0), (b, False, 0)), False)
+                    yield from self._gate(XOR2, ((a, 0, 0, 0), (b, 0, 0, 0)), False)
                 elif difference == care:
-                    yield from self._gate(XOR2, ((a, False, 0), (b, False, 0)), True)
+                    yield from self._gate(XOR2, ((a, 0, 0, 0), (b, 0, 0, 0)), True)
 
     def _multiplexers(self) -> Iterator[Replacement]:
+        if not self._affords(MUX):
+            return
         rng, target = self._rng, self._target
         for _ in range(2 * _TRIES):
             select, value = rng.choice(self._divisors)
@@ -191,8 +208,8 @@ class Replacements:
                 for zero in _some(zeros, _TRIES, rng):
                     for inverted in (False, True):
                         inputs = (
-                            (one[0], one[1] ^ inverted, 0),
-                            (zero[0], zero[1] ^ inverted, 0),
-                            (select, False, 0),
+                            (one[0], one[1] ^ inverted, 0, 0),
+                            (zero[0], zero[1] ^ inverted, 0, 0),
+                            (select, 0, 0, 0),
                         )
                         yield from self._gate(MUX, inputs, inverted)

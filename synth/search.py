@@ -22,6 +22,7 @@ from .effort import Effort
 from .finish import finish
 from .flow import FLOW_VERSION, Mapped
 from .jobs import Failed, Job, Record, run_jobs
+from .kernel import engine
 from .netlist import Netlist
 from .product_search import NEGATE, PRODUCT
 from .search_steps import (
@@ -198,7 +199,13 @@ class Search:
 
     def _facts(self, step: str, **facts: object) -> Record:
         library = self.library.digest
-        return {"what": f"search {step}", "version": SEARCH_VERSION, "library": library, **facts}
+        return {
+            "what": f"search {step}",
+            "version": SEARCH_VERSION,
+            "engine": engine(),
+            "library": library,
+            **facts,
+        }
 
     def _starts(self, run: _Run) -> list[_Planned]:
         planned = []
