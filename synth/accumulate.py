@@ -52,7 +52,7 @@ def build_accumulator(shape: AccumulatorShape, gates: GateLibrary) -> Netlist:
     )
     flip_flop = library.best_flip_flop
     for bit, following in zip(state, next_state, strict=True):
-        _add_flip_flop(builder, flip_flop, clock, following, bit)
+        add_flip_flop(builder, flip_flop, clock, following, bit)
     ports = [
         Port(name="clk", direction="input", nets=(clock,)),
         Port(name="clear", direction="input", nets=(clear,)),
@@ -155,7 +155,7 @@ def _full_adder(
     )
 
 
-def _add_flip_flop(builder: Builder, cell: Cell, clock: Net, data: Net, output: Net) -> None:
+def add_flip_flop(builder: Builder, cell: Cell, clock: Net, data: Net, output: Net) -> None:
     """Place a D flip-flop of which one output gives ``output``, with an inverter where needed."""
     state = _state(cell)
     inverting = state.next_state.operator == "!"

@@ -3,7 +3,7 @@
 from ..formats.errors import SynthesisError
 from .gates import GateLibrary
 from .netlist import ONE, ZERO, Instance, Net, Netlist
-from .product_search import NEGATE, PRODUCT
+from .product_search import LINES, NEGATE, PRODUCT
 from .window import Window, can_hold, window_of
 
 
@@ -18,7 +18,7 @@ def assemble(top: str, product: Netlist, accumulator: Netlist) -> Netlist:
     )
     moved: dict[Net, Net] = {ZERO: ZERO, ONE: ONE}
     for port in accumulator.inputs:
-        if port.name in (PRODUCT, NEGATE):
+        if port.name in (PRODUCT, LINES, NEGATE):
             sources = product.port(port.name).nets
             if len(sources) != len(port.nets):
                 raise SynthesisError(
@@ -30,7 +30,7 @@ def assemble(top: str, product: Netlist, accumulator: Netlist) -> Netlist:
     def place(net: Net) -> Net:
         return moved.setdefault(net, net + offset)
 
-    ports = [port for port in accumulator.inputs if port.name not in (PRODUCT, NEGATE)]
+    ports = [port for port in accumulator.inputs if port.name not in (PRODUCT, LINES, NEGATE)]
     ports = [port for port in ports if port.name == "clk"] + [
         port for port in ports if port.name != "clk"
     ]

@@ -29,6 +29,10 @@ class Builder:
         self._next += 1
         return self._next - 1
 
+    def skip(self, net: Net) -> None:
+        """Give out nets from this one on."""
+        self._next = max(self._next, net)
+
     def cell(self, cell: str, pins: dict[str, Net]) -> None:
         """Add an instance."""
         name = f"{self._prefix}{len(self.instances)}"

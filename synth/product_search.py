@@ -15,7 +15,8 @@ from .gates import GateLibrary, Values
 from .netlist import ONE, ZERO, Instance, Net, Netlist, Port
 from .network import Network, input_values
 
-WEIGHT, ACTIVATION, PRODUCT, NEGATE = "weight", "activation", "product", "negate"
+WEIGHT, ACTIVATION = "weight", "activation"
+PRODUCT, NEGATE, LINES = "product", "negate", "lines"
 
 
 def product_values(spec: MacSpec, bits: int) -> list[Values]:
@@ -64,14 +65,17 @@ def product_network(netlist: Netlist, spec: MacSpec, gates: GateLibrary) -> Netw
             continue
         sources = [signals[one.pins[pin]] for pin in gate.pins]
         signals[one.pins[gate.output]] = network.add(gate, sources)
-    outputs = [port for port in netlist.outputs if port.name == PRODUCT]
-    outputs += [port for port in netlist.outputs if port.name == NEGATE]
-    network.outputs = [signals[net] for port in outputs for net in port.nets]
+    network.outputs = [signals[net] for port in output_ports(netlist) for net in port.nets]
     return network
 
 
-def product_netlist(network: Network, spec: MacSpec, bits: int) -> Netlist:
-    """Return a network of :func:`product_network` as a netlist with the same ports."""
+def output_ports(netlist: Netlist) -> list[Port]:
+    """Return a block's output ports, ``negate`` the last."""
+    return sorted(netlist.outputs, key=lambda port: port.name == NEGATE)
+
+
+def product_netlist(network: Network, spec: MacSpec, block: Netlist) -> Netlist:
+    """Return a network of :func:`product_network` as a netlist with the block's ports."""
     constants = {signal: (ONE if value else ZERO) for signal, value in network.constants.items()}
     order = network.order()
     numbers = {signal: constants.get(signal, signal + 2) for signal in network.values}
@@ -80,10 +84,11 @@ def product_netlist(network: Network, spec: MacSpec, bits: int) -> Netlist:
     ports = [
         Port(name=WEIGHT, direction="input", nets=tuple(inputs[: spec.weight.bits])),
         Port(name=ACTIVATION, direction="input", nets=tuple(inputs[spec.weight.bits :])),
-        Port(name=PRODUCT, direction="output", nets=tuple(outputs[:bits])),
     ]
-    if len(outputs) > bits:
-        ports.append(Port(name=NEGATE, direction="output", nets=tuple(outputs[bits:])))
+    for port in output_ports(block):
+        width = len(port.nets)
+        ports.append(Port(name=port.name, direction="output", nets=tuple(outputs[:width])))
+        outputs = outputs[width:]
     instances = []
     for index, signal in enumerate(order):
         gate, fan_ins = network.gates[signal]
@@ -95,6 +100,7 @@ def product_netlist(network: Network, spec: MacSpec, bits: int) -> Netlist:
 
 def anneal_product(
     netlist: Netlist,
+    goal: Goal,
     spec: MacSpec,
     gates: GateLibrary,
     *,
@@ -105,7 +111,5 @@ def anneal_product(
 ) -> Netlist:
     """Return the smallest block met in ``steps`` steps of annealing from a given one."""
     network = product_network(netlist, spec, gates)
-    bits = len(netlist.port(PRODUCT).nets)
-    goal = product_goal(spec, bits)
     found = anneal(network, goal, gates, steps=steps, seed=seed, hot=hot, stop=stop)
-    return product_netlist(found.network, spec, bits)
+    return product_netlist(found.network, spec, netlist)

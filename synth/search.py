@@ -21,10 +21,13 @@ from .cells import CellLibrary
 from .effort import Effort
 from .finish import finish
 from .flow import FLOW_VERSION, Mapped
+from .gates import gate_library
 from .jobs import Failed, Job, Record, run_jobs
 from .kernel import engine
 from .netlist import Netlist
-from .product_search import NEGATE, PRODUCT
+from .one_hot import OneHotShape, one_hot_start
+from .product_search import LINES, NEGATE, PRODUCT
+from .refine import area_of
 from .search_steps import (
     SEARCH_VERSION,
     Budget,
@@ -87,7 +90,7 @@ class _Run:
     seconds: float = 0.0
     starts: list[_Block] = field(default_factory=list)
     products: list[_Block] = field(default_factory=list)
-    accumulators: dict[AccumulatorShape, _Block] = field(default_factory=dict)
+    accumulators: dict[AccumulatorShape | OneHotShape, _Block] = field(default_factory=dict)
     macs: list[_Block] = field(default_factory=list)
 
     def best_products(self, count: int) -> list[_Block]:
@@ -240,11 +243,21 @@ class Search:
         effort = self.effort
         least = min(start.area for start in run.starts)
         starts = [one for one in run.starts if one.area <= _LARGEST_START * least]
+        starts = _smallest(starts, effort.starts)
+        starts += [one for start in starts for one in self._one_hot(run, start)]
         return [
             self._product(run, start, steps=effort.first_steps, seed=seed, hot=HOT)
-            for start in _smallest(starts, effort.starts)
+            for start in starts
             for seed in range(self.seed, self.seed + effort.seeds)
         ]
+
+    def _one_hot(self, run: _Run, start: _Block) -> list[_Block]:
+        gates = gate_library(self.library)
+        netlist = one_hot_start(Netlist.from_json(start.netlist), run.spec, gates)
+        if netlist is None:
+            return []
+        area = area_of(netlist, gates)
+        return [_Block(netlist=netlist.to_json(), area=area, design=start.design)]
 
     def _better_products(self, run: _Run) -> list[_Planned]:
         effort = self.effort
@@ -264,8 +277,11 @@ class Search:
             seed=seed,
         )
 
-    def _shapes(self, run: _Run, product: _Block) -> list[AccumulatorShape]:
+    def _shapes(self, run: _Run, product: _Block) -> "list[AccumulatorShape | OneHotShape]":
         ports = {port.name: port for port in Netlist.from_json(product.netlist).ports}
+        if LINES in ports:
+            lines, bits = len(ports[LINES].nets), run.spec.accumulator_bits
+            return [OneHotShape(lines=lines, accumulator_bits=bits)]
         return [
             AccumulatorShape(
                 product_bits=len(ports[PRODUCT].nets),
@@ -289,7 +305,7 @@ class Search:
             facts = self._facts("accumulator", shape=asdict(shape), budget=asdict(budget))
             arguments = (shape, self.library, budget)
 
-            def take(record: Record, shape: AccumulatorShape = shape) -> None:
+            def take(record: Record, shape: AccumulatorShape | OneHotShape = shape) -> None:
                 found: list[_Block] = []
                 _adder_into(found, run.designs[0])(record)
                 run.accumulators[shape] = found[0]

@@ -19,7 +19,8 @@ from .flow import FlowLibrary
 from .gates import gate_library
 from .jobs import Record, cancelled
 from .netlist import Netlist, read_yosys_json
-from .product_search import anneal_product
+from .one_hot import OneHotShape, build_one_hot_accumulator, one_hot_goal
+from .product_search import LINES, PRODUCT, anneal_product, product_goal
 from .refine import anneal_window, area_of, refine
 from .yosys import Yosys
 
@@ -133,15 +134,28 @@ def search_product(
     block = Netlist.from_json(netlist)
     count = _scaled(steps, len(block.instances))
     gates = gate_library(library)
-    best = anneal_product(block, spec, gates, steps=count, seed=seed, hot=hot, stop=cancelled)
+    lines = [port for port in block.outputs if port.name == LINES]
+    goal = (
+        one_hot_goal(spec, len(lines[0].nets))
+        if lines
+        else product_goal(spec, len(block.port(PRODUCT).nets))
+    )
+    best = anneal_product(block, goal, spec, gates, steps=count, seed=seed, hot=hot, stop=cancelled)
     return _record(best, library, started)
 
 
-def search_accumulator(shape: AccumulatorShape, library: CellLibrary, budget: Budget) -> Record:
+def search_accumulator(
+    shape: AccumulatorShape | OneHotShape, library: CellLibrary, budget: Budget
+) -> Record:
     """Build an accumulator and anneal it in windows."""
     started = time.process_time()
-    netlist = _windows(build_accumulator(shape, gate_library(library)), library, budget)
-    return _record(netlist, library, started)
+    gates = gate_library(library)
+    built = (
+        build_one_hot_accumulator(shape, gates)
+        if isinstance(shape, OneHotShape)
+        else build_accumulator(shape, gates)
+    )
+    return _record(_windows(built, library, budget), library, started)
 
 
 def search_mac(
