@@ -5,11 +5,13 @@ import errno
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 from .errors import NibblemacError, OutputError
 
 MAX_BYTES = 2**20
+_UMASK = threading.Lock()
 
 
 def read_text(
@@ -65,9 +67,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
         # mkstemp makes private files; an output gets what the user's umask gives any other file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(target)
         temporary = None
     except (OSError, ValueError) as cause:
@@ -76,6 +76,14 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+def _umask() -> int:
+    """Return the umask, which can only be read by setting it: one thread at a time."""
+    with _UMASK:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
