@@ -94,7 +94,7 @@ def map_for_speed(
 
     def work(job: tuple[Design, TimedRecipe]) -> Mapped | SynthesisError:
         design, recipe = job
-        key = _mapping_key(flow, design, recipe)
+        key = mapping_key(flow, design, recipe)
         known = _known(flow.cache, key)
         if known is not None:
             return known
@@ -115,7 +115,7 @@ def map_for_speed(
 
     pool = ThreadPoolExecutor(max_workers=flow.jobs)
     try:
-        if any(_known(flow.cache, _mapping_key(flow, *job)) is None for job in jobs):
+        if any(_known(flow.cache, mapping_key(flow, *job)) is None for job in jobs):
             prepare(flow.yosys, folder)
         for number, (job, found) in enumerate(zip(jobs, pool.map(work, jobs), strict=True), 1):
             if isinstance(found, SynthesisError):
@@ -313,7 +313,8 @@ def with_cells(mapped: Mapped, graph: Netlist, library: CellLibrary) -> Mapped:
     )
 
 
-def _mapping_key(flow: Flow, design: Design, recipe: TimedRecipe) -> str:
+def mapping_key(flow: Flow, design: Design, recipe: TimedRecipe) -> str:
+    """Return the cache key of a design's mapping by a timed recipe."""
     return cache_key(
         {
             "what": "timed mapping",
