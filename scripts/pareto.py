@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..formats.errors import UsageError
 from .options import FORMAT_HELP, add_synthesis, architectures_of, flow_of
-from .terminal import check_targets, print_table, progress_bar
+from .terminal import check_targets, print_table, progress_bars
 
 if TYPE_CHECKING:
     from ..explore.frontier import Frontier
@@ -149,7 +149,7 @@ def _synthesised(
     from ..synth.recipes import find_recipes
 
     flow = flow_of(args)
-    with progress_bar("synthesis") as progress:
+    with progress_bars() as progress:
         found = survey(
             flow,
             [MacSpec(weight=item, activation=item) for item in formats],

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from .measuring import add_measuring, setup_of
-from .options import add_synthesis, flow_of
+from .options import add_effort, add_synthesis, flow_of, search_of
 from .terminal import print_conditions, print_table, progress_bars
 
 HELP = "all of it for the whole catalogue, as a page with tables and plots"
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-verify", action="store_true", help="do not simulate; the page says that it was not"
     )
     add_synthesis(parser)
+    add_effort(parser, default="standard")
     add_measuring(parser)
 
 
@@ -44,9 +45,15 @@ def run(args: argparse.Namespace) -> int:
     simulator = None if args.no_verify else find_simulator()
     flow, formats = flow_of(args), all_formats()
     setup = setup_of(args, [MacSpec(weight=item, activation=item) for item in formats])
-    with progress_bars() as progress:
+    with search_of(args) as search, progress_bars() as progress:
         chain = run_chain(
-            formats, flow, recipes, setup=setup, simulator=simulator, progress=progress
+            formats,
+            flow,
+            recipes,
+            search=search,
+            setup=setup,
+            simulator=simulator,
+            progress=progress,
         )
     page = write_chain(chain, flow, directory)
     print_table(cost_table(chain.data.areas, chain.data.published))

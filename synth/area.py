@@ -1,28 +1,40 @@
 """The area of formats' MACs: of several architectures and recipes the smallest, split in two."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
 
 from ..formats.errors import ArchitectureError, SynthesisError, VerificationError
 from ..formats.mac import MacSpec
 from ..rtl.architectures import refusal
+from .effort import QUICK, Effort
 from .flow import Mapped
+from .jobs import processes
 from .measure import MeasureSetup, measure
 from .recipes import Recipe
 from .result import AreaResult
+from .search import Found, Search
+from .split import split_areas
 from .sweep import Flow, Task, make_design
 
-#: One pass over architectures and recipes, without a search.
-EFFORT = "quick"
+#: The recipe's name of a design that a search found.
+SEARCHED = Recipe(
+    name="search",
+    description="annealed product block, full adders and toggle chain, annealed windows",
+    passes=(),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """One architecture and recipe of a MAC, mapped."""
+    """One architecture and recipe of a MAC, mapped, or found by a search of some effort."""
 
     task: Task
     mapped: Mapped
+    effort: str = QUICK.name
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,36 +119,62 @@ def smallest(
     return list(best.values())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSetup:
+    """A search beside the recipes: its effort and seed, where it runs, and when it has to end.
+
+    ``executor`` is any of ``concurrent.futures``; without one the search starts processes.
+    """
+
+    effort: Effort = QUICK
+    seed: int = 1
+    executor: Executor | None = None
+    late: threading.Event = field(default_factory=threading.Event)
+
+
 def survey(
     flow: Flow,
     specs: Sequence[MacSpec],
     architectures: Sequence[str],
     recipes: Sequence[Recipe],
     *,
+    search: SearchSetup | None = None,
     setup: MeasureSetup | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Callable[[str, int, int, str], None] | None = None,
 ) -> Survey:
     """Map every candidate of each MAC; split the smallest in two, measure its delay and power.
 
-    ``setup`` is what they are measured under. ``progress`` is called with how many syntheses are
-    done, how many there are, and the last one's name. A failed synthesis, and a netlist whose sums
-    are wrong, are reported in the survey and do not stop the others.
+    With a ``search`` whose effort searches, its designs are candidates too. ``setup`` is what they
+    are measured under. ``progress`` is called with what is being done, how much of it is done, how
+    much there is, and the last one's name. A failed synthesis, and a netlist whose sums are wrong,
+    are reported in the survey and do not stop the others.
     """
     tasks = plan(specs, architectures, recipes)
-    total = len(tasks) + len(specs)
+    total = len(tasks) + (len(specs) if tasks else 0)
     done = 0
 
     def count(task: Task, _result: Mapped | SynthesisError) -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, total, f"{task.design.top}, {task.recipe.name}")
+            progress("synthesis", done, total, f"{task.design.top}, {task.recipe.name}")
 
     candidates, failures = map_candidates(flow, tasks, count)
+    if search is not None and search.effort.searched:
+        searched, failed = _searched(flow, specs, architectures, search, progress)
+        candidates += searched
+        failures += failed
     best = smallest(candidates)
-    splits = [Task(design=c.task.design, recipe=c.task.recipe, split=True) for c in best]
+    splits = {
+        index: Task(design=one.task.design, recipe=one.task.recipe, split=True)
+        for index, one in enumerate(best)
+        if one.task.recipe is not SEARCHED
+    }
+    total = len(tasks) + len(splits)
+    mapped = dict(zip(splits, flow.run(list(splits.values()), count), strict=True))
     chosen, results = [], []
-    for one, split in zip(best, flow.run(splits, count), strict=True):
+    for index, one in enumerate(best):
+        split = mapped.get(index)
         if isinstance(split, SynthesisError):
             failures.append(Failure(task=one.task, error=split))
             continue
@@ -146,18 +184,85 @@ def survey(
             failures.append(Failure(task=one.task, error=SynthesisError(str(error))))
         else:
             chosen.append(one)
-    return Survey(chosen=chosen, results=results, candidates=candidates, failures=failures)
+        if progress is not None:
+            progress("delay and power", index + 1, len(best), one.task.design.top)
+    order = {spec: index for index, spec in enumerate(specs)}
+    ranks = [order[one.task.design.spec] for one in chosen]
+    ranked = sorted(zip(ranks, chosen, results, strict=True), key=lambda item: item[0])
+    return Survey(
+        chosen=[one for _, one, _ in ranked],
+        results=[result for _, _, result in ranked],
+        candidates=candidates,
+        failures=failures,
+    )
+
+
+def _searched(
+    flow: Flow,
+    specs: Sequence[MacSpec],
+    architectures: Sequence[str],
+    setup: SearchSetup,
+    progress: Callable[[str, int, int, str], None] | None,
+) -> tuple[list[Candidate], list[Failure]]:
+    search = Search(
+        library=flow.library,
+        yosys=flow.yosys,
+        cache=flow.cache,
+        effort=setup.effort,
+        seed=setup.seed,
+        late=setup.late,
+    )
+
+    def count(stage: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(stage, done, total, "")
+
+    if setup.executor is not None:
+        found, failed = search.run(specs, architectures, setup.executor, count)
+    else:
+        with processes(flow.jobs) as executor:
+            found, failed = search.run(specs, architectures, executor, count)
+    failures = [
+        Failure(
+            task=Task(
+                design=make_design(spec, serving_architectures(spec, architectures)[0]),
+                recipe=SEARCHED,
+            ),
+            error=error if isinstance(error, SynthesisError) else SynthesisError(str(error)),
+        )
+        for spec, error in failed
+    ]
+    return [candidate_of(one) for one in found], failures
+
+
+def candidate_of(found: Found) -> Candidate:
+    """Return a search's result as a candidate."""
+    return Candidate(
+        task=Task(design=found.design, recipe=SEARCHED),
+        mapped=found.mapped,
+        effort=found.effort,
+        seconds=found.seconds,
+    )
 
 
 def area_result(
-    flow: Flow, candidate: Candidate, split: Mapped, setup: MeasureSetup | None = None
+    flow: Flow, candidate: Candidate, split: Mapped | None, setup: MeasureSetup | None = None
 ) -> AreaResult:
-    """Return the record of a candidate and its run with the hierarchy kept.
+    """Return the record of a candidate and its run with the hierarchy kept, where there is one.
+
+    A searched netlist has none: its multiplier is then what depends on the codes alone.
 
     Raises VerificationError where the candidate's netlist computes other sums than the reference.
     """
     design, mapped = candidate.task.design, candidate.mapped
     spec = design.spec
+    if split is not None:
+        multiplier = split.modules[f"{design.top}_multiplier"]
+        accumulator = split.modules[f"{design.top}_accumulator"]
+    elif mapped.graph is not None:
+        multiplier, accumulator = split_areas(mapped.graph, flow.library)
+    else:
+        raise SynthesisError(f"{design.top} was searched, and has no netlist.")
     measured = measure(mapped.graph, flow.library, spec, flow.cache, setup)
     return AreaResult(
         format=spec.weight.name,
@@ -170,8 +275,8 @@ def area_result(
         area_um2=round(mapped.area_um2, 6),
         area_ge=round(mapped.area_um2 / flow.library.nand2.area, 4),
         sequential_um2=round(mapped.sequential_um2, 6),
-        multiplier_um2=round(split.modules[f"{design.top}_multiplier"], 6),
-        accumulator_um2=round(split.modules[f"{design.top}_accumulator"], 6),
+        multiplier_um2=round(multiplier, 6),
+        accumulator_um2=round(accumulator, 6),
         accumulator_bits=spec.accumulator_bits,
         cells=mapped.cells,
         tools=flow.yosys.tools,
@@ -188,6 +293,6 @@ def area_result(
         leakage_nw=measured.leakage_nw,
         conditions=measured.conditions,
         unmeasured=measured.unmeasured,
-        effort=EFFORT,
-        search_seconds=mapped.seconds,
+        effort=candidate.effort,
+        search_seconds=round(candidate.seconds or mapped.seconds, 3),
     )

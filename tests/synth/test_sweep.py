@@ -137,11 +137,15 @@ def test_survey_takes_the_smallest(fresh: Flow, counted: list[str]) -> None:
 
 
 def test_progress_counts_to_the_end(fresh: Flow, counted: list[str]) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int]] = []
     survey(
-        fresh, [spec("INT3")], ("signed",), RECIPES, progress=lambda d, t, _: seen.append((d, t))
+        fresh,
+        [spec("INT3")],
+        ("signed",),
+        RECIPES,
+        progress=lambda s, d, t, _: seen.append((s, d, t)),
     )
-    assert seen == [(n, 5) for n in range(1, 6)]
+    assert seen == [*(("synthesis", n, 5) for n in range(1, 6)), ("delay and power", 1, 1)]
 
 
 def test_plan_refuses_with_the_reason() -> None:
