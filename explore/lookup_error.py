@@ -1,0 +1,64 @@
+"""The quantization error of a lookup format's versions, on normal and on t(5) data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+from ..formats.record import Format
+from ..synth.cache import Cache, cache_key
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VersionError:
+    """SQNR in dB on both data, and what is lost there against the real-valued levels."""
+
+    sqnr_normal_db: float
+    sqnr_t5_db: float
+    sqnr_loss_normal_db: float
+    sqnr_loss_t5_db: float
+
+
+def version_errors(pairs: Sequence[tuple[Format, Format]], cache: Cache) -> list[VersionError]:
+    """Return the error of each (version, real-valued format), from the cache where known.
+
+    Blocks of 128 with absmax scales, as :mod:`~nibblemac.formats.tops` measures them.
+    """
+    packages = {name: version(name) for name in ("numpy", "torch")}
+    keys = [
+        cache_key(
+            {
+                "what": "lookup error",
+                "version": _VERSION,
+                "formats": [one.digest, real.digest],
+                "packages": packages,
+            }
+        )
+        for one, real in pairs
+    ]
+    found = dict(zip(keys, map(cache.get, keys), strict=True))
+    waiting = {
+        key: pair for key, pair in zip(keys, pairs, strict=True) if not isinstance(found[key], dict)
+    }
+    if waiting:
+        from ..formats.absmax_error import sampled_errors  # noqa: PLC0415 - imports torch
+        from ..formats.distribution import NORMAL, STUDENT_5  # noqa: PLC0415
+        from ..formats.quantization_error import ratio_db  # noqa: PLC0415
+
+        samples = [sampled_errors(distribution) for distribution in (NORMAL, STUDENT_5)]
+        for key, (one, real) in waiting.items():
+            sqnr, losses = [], []
+            for sample in samples:
+                noise = sample.noise(one)
+                sqnr.append(round(sample.error_of(one.name, noise).sqnr_db, 6))
+                losses.append(round(ratio_db(noise, sample.noise(real)).value, 6))
+            record = VersionError(
+                sqnr_normal_db=sqnr[0],
+                sqnr_t5_db=sqnr[1],
+                sqnr_loss_normal_db=losses[0],
+                sqnr_loss_t5_db=losses[1],
+            )
+            found[key] = asdict(record)
+            cache.put(key, asdict(record))
+    return [VersionError(**found[key]) for key in keys]  # type: ignore[arg-type]
