@@ -130,6 +130,11 @@ def add_effort(parser: argparse.ArgumentParser, default: str) -> None:
         metavar="S",
         help="end the search after S seconds, with the best found until then",
     )
+    parser.add_argument(
+        "--no-store",
+        action="store_true",
+        help="search anew, even where the store of best designs has one of this effort",
+    )
 
 
 def _seconds(text: str) -> float:
@@ -144,8 +149,10 @@ def search_of(args: argparse.Namespace) -> "Iterator[SearchSetup]":
     """Give the search that the arguments ask for; its time runs from here on."""
     from ..synth.area import SearchSetup
     from ..synth.effort import find_effort
+    from ..synth.store import Store
 
-    setup = SearchSetup(effort=find_effort(args.effort), seed=args.seed)
+    store = None if args.no_store else Store()
+    setup = SearchSetup(effort=find_effort(args.effort), seed=args.seed, store=store)
     if args.seconds is None:
         yield setup
         return

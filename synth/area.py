@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from ..formats.errors import ArchitectureError, SynthesisError, VerificationError
 from ..formats.mac import MacSpec
 from ..rtl.architectures import refusal
-from .effort import QUICK, Effort
+from .effort import QUICK, Effort, reaches
 from .flow import Mapped
 from .jobs import processes
+from .kernel import engine
 from .measure import MeasureSetup, measure
 from .recipes import Recipe
 from .result import AreaResult
 from .search import Found, Search
 from .split import split_areas
+from .store import Store
+from .stored import Provenance
 from .sweep import Flow, Task, make_design
 
 #: The recipe's name of a design that a search found.
@@ -123,13 +126,16 @@ def smallest(
 class SearchSetup:
     """A search beside the recipes: its effort and seed, where it runs, and when it has to end.
 
-    ``executor`` is any of ``concurrent.futures``; without one the search starts processes.
+    ``executor`` is any of ``concurrent.futures``; without one the search starts processes. Designs
+    that a ``store`` has of this effort or a higher one are taken from it, whatever their seed;
+    others go into it.
     """
 
     effort: Effort = QUICK
     seed: int = 1
     executor: Executor | None = None
     late: threading.Event = field(default_factory=threading.Event)
+    store: Store | None = None
 
 
 def survey(
@@ -204,6 +210,10 @@ def _searched(
     setup: SearchSetup,
     progress: Callable[[str, int, int, str], None] | None,
 ) -> tuple[list[Candidate], list[Failure]]:
+    stored = _stored(flow, specs, setup)
+    specs = [spec for spec in specs if spec not in stored]
+    if not specs:
+        return list(stored.values()), []
     search = Search(
         library=flow.library,
         yosys=flow.yosys,
@@ -232,7 +242,46 @@ def _searched(
         )
         for spec, error in failed
     ]
-    return [candidate_of(one) for one in found], failures
+    if setup.store is not None:
+        for one in found:
+            _offer(flow, one, setup.store)
+    return [*stored.values(), *(candidate_of(one) for one in found)], failures
+
+
+def _stored(flow: Flow, specs: Sequence[MacSpec], setup: SearchSetup) -> dict[MacSpec, Candidate]:
+    """Return the designs that the store has, of the effort or a higher one."""
+    found: dict[MacSpec, Candidate] = {}
+    if setup.store is None:
+        return found
+    for spec in specs:
+        stored = setup.store.best(spec, flow.library)
+        if stored is None or not reaches(stored.provenance.effort, setup.effort):
+            continue
+        design = make_design(spec, stored.provenance.architecture)
+        found[spec] = Candidate(
+            task=Task(design=design, recipe=SEARCHED),
+            mapped=stored.mapped(spec, flow.library),
+            effort=stored.provenance.effort,
+            seconds=stored.provenance.seconds,
+        )
+    return found
+
+
+def _offer(flow: Flow, found: Found, store: Store) -> None:
+    if found.mapped.graph is None:
+        return
+    provenance = Provenance(
+        format=found.spec.weight.name,
+        activation=found.spec.activation.name,
+        library=flow.library.name,
+        architecture=found.design.architecture,
+        recipe=SEARCHED.name,
+        effort=found.effort,
+        seed=found.seed,
+        seconds=found.seconds,
+        tools={**flow.yosys.tools, "annealing": engine()},
+    )
+    store.offer(found.spec, flow.library, found.mapped.graph, provenance)
 
 
 def candidate_of(found: Found) -> Candidate:

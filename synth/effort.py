@@ -66,6 +66,12 @@ MAX = Effort(
 EFFORTS = (QUICK, STANDARD, MAX)
 
 
+def reaches(found: str, wanted: Effort) -> bool:
+    """Return whether a design that an effort of this name found serves for another effort."""
+    names = [effort.name for effort in EFFORTS]
+    return found in names and names.index(found) >= names.index(wanted.name)
+
+
 def find_effort(name: str) -> Effort:
     """Return an effort by name; raises :class:`UsageError`, with the names, for another."""
     for effort in EFFORTS:
