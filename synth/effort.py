@@ -52,16 +52,16 @@ STANDARD = Effort(
 MAX = Effort(
     name="max",
     description="minutes for a format: more starts, more seeds, longer annealing",
-    starts=6,
-    seeds=6,
-    first_steps=20_000,
-    finalists=4,
-    second_steps=60_000,
+    starts=5,
+    seeds=4,
+    first_steps=15_000,
+    finalists=3,
+    second_steps=40_000,
     accumulators=2,
-    low_steps=20_000,
-    windows=150,
-    window_steps=60,
-    passes=3,
+    low_steps=15_000,
+    windows=120,
+    window_steps=40,
+    passes=2,
 )
 EFFORTS = (QUICK, STANDARD, MAX)
 
