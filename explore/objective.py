@@ -69,17 +69,21 @@ def mark(designs: Sequence[Explored], objective: Objective) -> tuple[Explored, .
     """Return the designs with ``non_dominated`` set, each among those of the format asked for.
 
     The errors of a lookup format on normal and on t(5) data count as figures beside the
-    objective's. A design that lacks a figure is not marked, nor one that misses its period.
+    objective's. A design that lacks a figure is not marked, nor is a netlist twice.
     """
     marked = {}
     numbered = sorted(enumerate(designs), key=lambda item: item[1].asked)
     for _, group in itertools.groupby(numbered, key=lambda item: item[1].asked):
         members = []
+        seen = set()
         for index, one in group:
+            if (one.format, one.netlist) in seen:
+                continue
+            seen.add((one.format, one.netlist))
             figures = [figure(one) for figure in objective.figures.values()]
             figures += [-(one.sqnr_normal_db or 0.0), -(one.sqnr_t5_db or 0.0)]
             numbers = [value for value in figures if value is not None]
-            if len(numbers) == len(figures) and one.met is not False:
+            if len(numbers) == len(figures):
                 members.append((index, numbers))
         flags = non_dominated([numbers for _, numbers in members])
         marked.update({index: flag for (index, _), flag in zip(members, flags, strict=True)})

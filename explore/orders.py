@@ -1,7 +1,7 @@
 """The search for an order of codes that decodes in few gates: map many, follow the smallest."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -31,9 +31,9 @@ def search_orders(
     place: Place,
     architecture: str,
     recipe: Recipe,
-    count: int,
-    executor: Executor,
     *,
+    executor: Executor,
+    count: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     late: threading.Event | None = None,
@@ -73,11 +73,6 @@ def search_orders(
             if isinstance(mapped, Mapped)
         ]
     return sorted(found, key=_area)
-
-
-def finalists(orders: Sequence[Ordered], count: int = FINALISTS) -> list[Ordered]:
-    """Return the smallest orders."""
-    return list(orders[:count])
 
 
 def _area(one: Ordered) -> float:

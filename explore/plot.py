@@ -1,9 +1,8 @@
 """The frontier as a static picture: PNG or SVG, the same bytes for the same input."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..formats.errors import UsageError
 from ..formats.files import write_bytes
@@ -11,9 +10,9 @@ from ..formats.published import PublishedHardware
 from .areas import INT4
 from .frontier import Frontier, FrontierPoint
 from .labels import Segment, step_corners
-from .plot_labels import draw_labels, pixel_lines
+from .picture import SUFFIXES, new_figure, pictures, style_axes
+from .plot_labels import Label, draw_labels, pixel_lines
 from .style import (
-    GRID,
     INK,
     MUTED,
     PAPER,
@@ -30,9 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg")
 _SIZE_INCHES = (9.6, 6.0)
-_DPI = 150
 
 
 def write_plot(
@@ -63,43 +60,17 @@ def render_plot(
 
     Raises :class:`UsageError` for ``published`` where INT4's area is not known.
     """
-    import matplotlib as mpl  # noqa: PLC0415 - slow to import
-
-    # Whatever a user's matplotlibrc says, the same data makes the same picture.
-    settings: dict[Any, object] = {
-        "svg.hashsalt": "nibblemac",
-        "svg.fonttype": "path",
-        "font.family": ["DejaVu Sans"],
-        "text.usetex": False,
-        "text.parse_math": False,
-    }
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(settings)
-        figure = draw_figure(frontier, published=published)
-        return tuple(_saved(figure, kind) for kind in kinds)
-
-
-def _saved(figure: "Figure", kind: str) -> bytes:
-    # Dates and versions would make every run's file differ.
-    metadata: dict[str, str | None] = {"Date": None} if kind == "svg" else {"Software": None}
-    stream = io.BytesIO()
-    figure.savefig(stream, format=kind, dpi=_DPI, metadata=metadata, facecolor=PAPER)
-    return stream.getvalue()
+    return pictures(lambda: draw_figure(frontier, published=published), *kinds)
 
 
 def draw_figure(
     frontier: Frontier, *, published: Mapping[str, PublishedHardware] | None = None
 ) -> "Figure":
     """Return the picture as a matplotlib figure that belongs to no window and no pyplot state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     points = frontier.points
     if published is not None and any(point.ratio_to_int4 is None for point in points):
         raise UsageError("The paper's areas are shown as ratios to INT4's; add INT4's area.")
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, facecolor=PAPER)
-    FigureCanvasAgg(figure)
+    figure = new_figure(_SIZE_INCHES)
     axes = figure.add_axes((0.085, 0.165, 0.895, 0.715))
     figure.text(0.085, 0.955, title(frontier), size=13, weight="bold", color=INK, va="center")
     figure.text(0.085, 0.912, subtitle(frontier), size=9, color=MUTED, va="center")
@@ -120,7 +91,8 @@ def draw_figure(
         _draw_point(axes, point, x, y)
     _baseline(axes, frontier)
     _legend(figure, points, published=bool(theirs))
-    draw_labels(figure, axes, points, ours, obstacles=list(theirs.values()), lines=lines)
+    names = [Label(point.format, point.on_frontier) for point in points]
+    draw_labels(figure, axes, names, ours, obstacles=list(theirs.values()), lines=lines)
     return figure
 
 
@@ -144,14 +116,7 @@ def _published_points(
 
 
 def _frame(axes: "Axes", frontier: Frontier, *, ratio: bool) -> None:
-    axes.set_facecolor(PAPER)
-    axes.grid(visible=True, color=GRID, lw=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(MUTED)
-    axes.tick_params(colors=INK, which="both")
+    style_axes(axes)
     axes.set_xlabel(area_axis("ratio_to_int4" if ratio else "area_um2"), color=INK, size=11)
     axes.set_ylabel(_shortened(quality_axis(frontier)), color=INK, size=11)
 

@@ -3,9 +3,9 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .frontier import FrontierPoint
 from .labels import Box, Point, Segment, place_labels
 from .style import INK, MUTED
 
@@ -19,10 +19,18 @@ _RING = 8.5
 _DOT = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A point's name; a strong one is bold, and its point has a ring around it."""
+
+    text: str
+    strong: bool = False
+
+
 def draw_labels(
     figure: "Figure",
     axes: "Axes",
-    points: Sequence[FrontierPoint],
+    points: Sequence[Label],
     places: Sequence[Point],
     *,
     obstacles: Sequence[Point],
@@ -38,11 +46,11 @@ def draw_labels(
         axes.text(
             0,
             0,
-            _short(point.format),
+            _short(point.text),
             transform=None,
             size=10,
             color=INK,
-            weight="bold" if point.on_frontier else "normal",
+            weight="bold" if point.strong else "normal",
             ha="left",
             va="bottom",
             zorder=7,
@@ -57,7 +65,7 @@ def draw_labels(
         Box(frame.x0, frame.y0, frame.x1, frame.y1).grown(-4 * scale),
         obstacles=_pixels(axes, obstacles),
         lines=lines,
-        radii=[_RING if point.on_frontier else _DOT for point in points],
+        radii=[_RING if point.strong else _DOT for point in points],
         scale=scale,
     )
     to_data = axes.transData.inverted()
