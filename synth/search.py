@@ -15,13 +15,14 @@ from ..formats.errors import ArchitectureError, NibblemacError, SynthesisError
 from ..formats.mac import MacSpec
 from ..rtl.architectures import refusal
 from .accumulate import AccumulatorShape
+from .accumulator_starts import accumulator_module, map_accumulator
 from .anneal import HOT
 from .cache import Cache, cache_key
 from .cells import CellLibrary
 from .effort import Effort
 from .finish import finish
 from .flow import FLOW_VERSION, Mapped
-from .gates import gate_library
+from .gates import XOR2, gate_library
 from .jobs import Failed, Job, Record, run_jobs
 from .kernel import engine
 from .netlist import Netlist
@@ -30,6 +31,7 @@ from .product_search import LINES, NEGATE, PRODUCT
 from .refine import area_of
 from .search_steps import (
     SEARCH_VERSION,
+    START_SCRIPTS,
     Budget,
     map_products,
     polish_mac,
@@ -91,6 +93,7 @@ class _Run:
     starts: list[_Block] = field(default_factory=list)
     products: list[_Block] = field(default_factory=list)
     accumulators: dict[AccumulatorShape | OneHotShape, _Block] = field(default_factory=dict)
+    mapped: dict[AccumulatorShape, _Block | None] = field(default_factory=dict)
     macs: list[_Block] = field(default_factory=list)
 
     def best_products(self, count: int) -> list[_Block]:
@@ -213,7 +216,12 @@ class Search:
     def _starts(self, run: _Run) -> list[_Planned]:
         planned = []
         for design in run.designs:
-            facts = {"design": design.digest, "top": design.top, "tools": self.yosys.tools}
+            facts = {
+                "design": design.digest,
+                "top": design.top,
+                "tools": self.yosys.tools,
+                "scripts": START_SCRIPTS,
+            }
             job = Job(
                 function=map_products,
                 arguments=(design.rtlil, design.top, self.library, self.yosys),
@@ -294,11 +302,8 @@ class Search:
 
     def _accumulators(self, run: _Run) -> list[_Planned]:
         effort = self.effort
-        shapes = {
-            shape: None
-            for product in run.best_products(effort.finalists)
-            for shape in self._shapes(run, product)
-        }
+        products = run.best_products(effort.finalists)
+        shapes = {shape: None for product in products for shape in self._shapes(run, product)}
         planned = []
         for shape in shapes:
             budget = self._budget(self.seed)
@@ -312,14 +317,36 @@ class Search:
 
             job = Job(function=search_accumulator, arguments=arguments, facts=facts)
             planned.append(_Planned(job=job, take=take))
+        for product in products:
+            for shape in self._shapes(run, product):
+                if isinstance(shape, AccumulatorShape) and shape.full_adders:
+                    if shape in run.mapped:
+                        continue
+                    run.mapped[shape] = None
+                    planned.append(self._mapped_accumulator(run, product.design, shape))
         return planned
+
+    def _mapped_accumulator(self, run: _Run, design: Design, shape: AccumulatorShape) -> _Planned:
+        budget = self._budget(self.seed)
+        module = accumulator_module(design.rtlil, design.top)
+        facts = self._facts("mapped accumulator", module=module, budget=asdict(budget))
+        facts |= {"flow": FLOW_VERSION, "tools": self.yosys.tools}
+        arguments = (module, self.library, self.yosys, budget)
+
+        def take(record: Record) -> None:
+            found: list[_Block] = []
+            _adder_into(found, design)(record)
+            run.mapped[shape] = found[0]
+
+        return _Planned(
+            job=Job(function=map_accumulator, arguments=arguments, facts=facts), take=take
+        )
 
     def _macs(self, run: _Run) -> list[_Planned]:
         effort = self.effort
         planned = []
         for product in run.best_products(effort.finalists):
-            shapes = [shape for shape in self._shapes(run, product) if shape in run.accumulators]
-            blocks = _smallest([run.accumulators[shape] for shape in shapes], effort.accumulators)
+            blocks = self._best_accumulators(run, product)
             budget = self._budget(self.seed)
             for block in blocks:
                 top = product.design.top
@@ -337,6 +364,26 @@ class Search:
                 take = _adder_into(run.macs, product.design)
                 planned.append(_Planned(job=job, take=take))
         return planned
+
+    def _best_accumulators(self, run: _Run, product: _Block) -> list[_Block]:
+        """Return the accumulators that promise the smallest MACs.
+
+        Built ones lose two exclusive ors before a product with ``negate``: the one that makes bit 0
+        of its one's complement, and their own, which takes it back.
+        """
+        shapes = self._shapes(run, product)
+        built = [run.accumulators[shape] for shape in shapes if shape in run.accumulators]
+        gain = 0.0
+        if any(isinstance(shape, AccumulatorShape) and shape.negate for shape in shapes):
+            gain = 2 * gate_library(self.library).least[XOR2]
+        ranked = [(block.area - gain, block) for block in built]
+        mapped = [run.mapped.get(shape) for shape in shapes if isinstance(shape, AccumulatorShape)]
+        ranked += [(block.area, block) for block in mapped if block is not None]
+        ranked.sort(key=lambda item: item[0])
+        found: dict[str, _Block] = {}
+        for _, block in ranked:
+            found.setdefault(cache_key(block.netlist), block)
+        return list(found.values())[: self.effort.accumulators]
 
     def _better_macs(self, run: _Run) -> list[_Planned]:
         effort = self.effort
