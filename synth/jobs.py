@@ -19,6 +19,9 @@ from .cache import Cache, cache_key
 
 Record = dict[str, object]
 
+#: How long an interrupted worker has to end by itself.
+_GRACE_SECONDS = 0.3
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
@@ -54,6 +57,7 @@ def processes(count: int) -> Iterator[Executor]:
     """Give a pool of so many processes; on the way out by an error, their work is abandoned."""
     context = multiprocessing.get_context("spawn")
     event = context.Event()
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         max_workers=count, mp_context=context, initializer=_start_worker, initargs=(event,)
     )
@@ -61,6 +65,10 @@ def processes(count: int) -> Iterator[Executor]:
         yield pool
     except BaseException:
         event.set()
+        # Work that does not ask whether it is cancelled is ended with its process.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.join(_GRACE_SECONDS)
+            worker.terminate()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
