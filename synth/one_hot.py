@@ -12,7 +12,7 @@ from ..formats.mac import MacSpec
 from .accumulate import add_flip_flop
 from .anneal import Goal
 from .builder import Builder
-from .gates import GateLibrary
+from .gates import GateLibrary, Values
 from .netlist import Instance, Net, Netlist, Port
 from .product_search import LINES, NEGATE, PRODUCT, product_values
 
@@ -71,11 +71,12 @@ def one_hot_start(block: Netlist, spec: MacSpec, gates: GateLibrary) -> Netlist 
     )
 
 
-def one_hot_goal(spec: MacSpec, lines: int) -> Goal:
-    """Return what a block with lines has to do; its sign is that of the codes' own signs.
+def one_hot_goal(spec: MacSpec, lines: int, sign: Values | None = None) -> Goal:
+    """Return what a block with lines has to do.
 
-    The sign of a product of 0 is free; it is taken as the exclusive or of whether each level's
-    code is in its format's upper half, which for sign-magnitude codes needs no look at the value.
+    The sign of a product of 0 is free; it is taken from ``sign``, such as that of the block to
+    begin with, or without one it is the exclusive or of whether each level's code is in its
+    format's upper half, which for sign-magnitude codes needs no look at the value.
     """
     count = len(spec.weight.grid) * len(spec.activation.grid)
     mask = (1 << count) - 1
@@ -88,13 +89,14 @@ def one_hot_goal(spec: MacSpec, lines: int) -> Goal:
         lowest = bits[index] & ~below
         wanted.append(mask ^ lowest)
         below |= bits[index]
-    sign = 0
+    wanted_sign = 0
     for pair in range(count):
         weight, activation = pair & (len(spec.weight.grid) - 1), pair >> spec.weight.bits
         upper = (weight >> (spec.weight.bits - 1)) ^ (activation >> (spec.activation.bits - 1))
+        free = upper if sign is None else sign >> pair & 1
         zero = not below >> pair & 1
-        sign |= (upper if zero else negative >> pair & 1) << pair
-    return Goal(wanted=(*wanted, sign), mask=mask)
+        wanted_sign |= (free if zero else negative >> pair & 1) << pair
+    return Goal(wanted=(*wanted, wanted_sign), mask=mask)
 
 
 def build_one_hot_accumulator(shape: OneHotShape, gates: GateLibrary) -> Netlist:

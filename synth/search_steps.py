@@ -7,20 +7,20 @@ import random
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..formats.errors import SynthesisError
 from ..formats.mac import MacSpec
 from .accumulate import AccumulatorShape, build_accumulator
 from .assembly import assemble, low_window
-from .cells import CellLibrary
+from .cells import CellKind, CellLibrary
 from .flow import FlowLibrary
-from .gates import gate_library
+from .gates import GateLibrary, gate_library
 from .jobs import Record, cancelled
 from .netlist import Netlist, read_yosys_json
 from .one_hot import OneHotShape, build_one_hot_accumulator, one_hot_goal
-from .product_search import LINES, PRODUCT, anneal_product, product_goal
+from .product_search import LINES, PRODUCT, anneal_product, product_goal, product_network
 from .refine import anneal_window, area_of, refine
 from .yosys import Yosys
 
@@ -51,13 +51,21 @@ class Budget:
     seed: int
 
 
-_FLOW_LIBRARIES: dict[str, FlowLibrary] = {}
+_FLOW_LIBRARIES: dict[tuple[str, bool], FlowLibrary] = {}
 
 
-def _flow_library(library: CellLibrary) -> FlowLibrary:
-    if library.digest not in _FLOW_LIBRARIES:
-        _FLOW_LIBRARIES[library.digest] = FlowLibrary.of(library)
-    return _FLOW_LIBRARIES[library.digest]
+def _flow_library(library: CellLibrary, *, gates_only: bool = False) -> FlowLibrary:
+    """Return a library's texts; with ``gates_only`` without cells that no search could hold."""
+    key = library.digest, gates_only
+    if key not in _FLOW_LIBRARIES:
+        gates = gate_library(library).by_cell
+        able = tuple(
+            cell
+            for cell in library.cells
+            if not gates_only or cell.kind is not CellKind.COMBINATIONAL or cell.name in gates
+        )
+        _FLOW_LIBRARIES[key] = FlowLibrary.of(replace(library, cells=able))
+    return _FLOW_LIBRARIES[key]
 
 
 def _scaled(steps: int, gates: int) -> int:
@@ -79,10 +87,33 @@ def _record(netlist: Netlist, library: CellLibrary, started: float) -> Record:
 
 
 def map_products(rtlil: str, top: str, library: CellLibrary, yosys: Yosys) -> Record:
-    """Map a design's module ``TOP_multiplier`` with each of the scripts: the starts of a search."""
+    """Map a design's module ``TOP_multiplier`` with each of the scripts: the starts of a search.
+
+    A start that holds a cell which is no gate (:mod:`.gates`) is mapped with the gates alone.
+    """
     started = time.monotonic()
-    texts = _flow_library(library)
+    gates = gate_library(library)
     module = f"{top}_multiplier"
+    found = _map_starts(rtlil, module, _flow_library(library), yosys)
+    able = [all(_is_searchable(one.cell, gates) for one in netlist.instances) for netlist in found]
+    if not all(able):
+        texts = _flow_library(library, gates_only=True)
+        others = _map_starts(rtlil, module, texts, yosys)
+        found = [
+            one if good else other for one, good, other in zip(found, able, others, strict=True)
+        ]
+    return {
+        "netlists": [netlist.to_json() for netlist in found],
+        "areas": [area_of(netlist, gates) for netlist in found],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _is_searchable(cell: str, gates: GateLibrary) -> bool:
+    return cell in gates.by_cell or gates.library.cell(cell).kind is CellKind.TIE
+
+
+def _map_starts(rtlil: str, module: str, texts: FlowLibrary, yosys: Yosys) -> list[Netlist]:
     lines = [
         "read_liberty -lib library.lib",
         "read_rtlil design.il",
@@ -117,12 +148,7 @@ def map_products(rtlil: str, top: str, library: CellLibrary, yosys: Yosys) -> Re
         raise SynthesisError(f"{module} could not be mapped: {error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    gates = gate_library(library)
-    return {
-        "netlists": [netlist.to_json() for netlist in found],
-        "areas": [area_of(netlist, gates) for netlist in found],
-        "seconds": round(time.monotonic() - started, 3),
-    }
+    return found
 
 
 def search_product(
@@ -135,11 +161,11 @@ def search_product(
     count = _scaled(steps, len(block.instances))
     gates = gate_library(library)
     lines = [port for port in block.outputs if port.name == LINES]
-    goal = (
-        one_hot_goal(spec, len(lines[0].nets))
-        if lines
-        else product_goal(spec, len(block.port(PRODUCT).nets))
-    )
+    if lines:
+        (*_, sign) = product_network(block, spec, gates).output_values()
+        goal = one_hot_goal(spec, len(lines[0].nets), sign)
+    else:
+        goal = product_goal(spec, len(block.port(PRODUCT).nets))
     best = anneal_product(block, goal, spec, gates, steps=count, seed=seed, hot=hot, stop=cancelled)
     return _record(best, library, started)
 
