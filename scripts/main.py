@@ -11,7 +11,7 @@ from typing import TextIO
 
 from ..formats.errors import NibblemacError
 
-COMMANDS = ("formats", "generate", "area", "verify", "pareto", "report", "doctor")
+COMMANDS = ("formats", "generate", "area", "verify", "pareto", "sizes", "report", "doctor")
 EXIT_INTERRUPTED = 130
 
 
