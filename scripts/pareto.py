@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..formats.errors import UsageError
-from .options import FORMAT_HELP, add_synthesis, architectures_of, flow_of
+from .options import (
+    FORMAT_HELP,
+    add_effort,
+    add_synthesis,
+    architectures_of,
+    flow_of,
+    search_of,
+)
 from .terminal import check_targets, print_table, progress_bars
 
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--memory-share", type=float, default=0.60, metavar="X", help="memory's share of the chip"
     )
     add_synthesis(parser)
+    add_effort(parser, default="quick")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -149,12 +157,13 @@ def _synthesised(
     from ..synth.recipes import find_recipes
 
     flow = flow_of(args)
-    with progress_bars() as progress:
+    with search_of(args) as search, progress_bars() as progress:
         found = survey(
             flow,
             [MacSpec(weight=item, activation=item) for item in formats],
             architectures_of("all"),
-            find_recipes(args.recipe),
+            () if search.effort.searched else find_recipes(args.recipe),
+            search=search,
             progress=progress,
         )
     for failure in found.failures:
