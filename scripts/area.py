@@ -55,6 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--netlists", metavar="DIR", help="write each netlist and its Yosys script into a folder"
     )
+    parser.add_argument(
+        "--publish",
+        metavar="FILE",
+        help="write the designs as a file of the kind that the package ships in synth/designs",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,11 +68,13 @@ def run(args: argparse.Namespace) -> int:
     from ..explore.netlists import write_netlists
     from ..formats.folder import check_folder
     from ..formats.published import published_hardware
-    from ..synth.area import survey
+    from ..synth.area import stored_of, survey
     from ..synth.recipes import find_recipes
     from ..synth.result import to_csv
+    from ..synth.shipped import write_shipped
+    from ..synth.store import store_key
 
-    check_targets(args.csv, args.json)
+    check_targets(args.csv, args.json, args.publish)
     if args.netlists:
         check_folder(Path(args.netlists))
     specs = specs_of(args)
@@ -92,6 +99,15 @@ def run(args: argparse.Namespace) -> int:
         tools = ", ".join(f"{name} {version}" for name, version in flow.yosys.tools.items())
         print(f"{flow.library.name}, {args.terms} terms, {tools}", file=stream)
         print_conditions(found.results, file=stream)
+    if args.publish:
+        write_shipped(
+            Path(args.publish),
+            flow.library,
+            [
+                (store_key(one.task.design.spec, flow.library), stored_of(flow, one, args.seed))
+                for one in found.chosen
+            ],
+        )
     for failure in found.failures:
         print(f"nibblemac: {failure.error}", file=sys.stderr)
     return 1 if found.failures else 0

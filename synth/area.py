@@ -19,7 +19,7 @@ from .result import AreaResult
 from .search import Found, Search
 from .split import split_areas
 from .store import Store
-from .stored import Provenance
+from .stored import Provenance, Stored, area_of, plain
 from .sweep import Flow, Task, make_design
 
 #: The recipe's name of a design that a search found.
@@ -242,10 +242,12 @@ def _searched(
         )
         for spec, error in failed
     ]
+    candidates = [candidate_of(one) for one in found]
     if setup.store is not None:
-        for one in found:
-            _offer(flow, one, setup.store)
-    return [*stored.values(), *(candidate_of(one) for one in found)], failures
+        for candidate in candidates:
+            spec, design = candidate.task.design.spec, stored_of(flow, candidate, setup.seed)
+            setup.store.offer(spec, flow.library, design.netlist, design.provenance)
+    return [*stored.values(), *candidates], failures
 
 
 def _stored(flow: Flow, specs: Sequence[MacSpec], setup: SearchSetup) -> dict[MacSpec, Candidate]:
@@ -267,21 +269,27 @@ def _stored(flow: Flow, specs: Sequence[MacSpec], setup: SearchSetup) -> dict[Ma
     return found
 
 
-def _offer(flow: Flow, found: Found, store: Store) -> None:
-    if found.mapped.graph is None:
-        return
+def stored_of(flow: Flow, candidate: Candidate, seed: int) -> Stored:
+    """Return a candidate as a design for the store.
+
+    Raises :class:`SynthesisError` for one without a netlist.
+    """
+    design, graph = candidate.task.design, candidate.mapped.graph
+    if graph is None:
+        raise SynthesisError(f"{design.top} has no netlist to store.")
+    netlist = plain(graph)
     provenance = Provenance(
-        format=found.spec.weight.name,
-        activation=found.spec.activation.name,
+        format=design.spec.weight.name,
+        activation=design.spec.activation.name,
         library=flow.library.name,
-        architecture=found.design.architecture,
-        recipe=SEARCHED.name,
-        effort=found.effort,
-        seed=found.seed,
-        seconds=found.seconds,
+        architecture=design.architecture,
+        recipe=candidate.task.recipe.name,
+        effort=candidate.effort,
+        seed=seed,
+        seconds=candidate.seconds,
         tools={**flow.yosys.tools, "annealing": engine()},
     )
-    store.offer(found.spec, flow.library, found.mapped.graph, provenance)
+    return Stored(netlist=netlist, figure=area_of(netlist, flow.library), provenance=provenance)
 
 
 def candidate_of(found: Found) -> Candidate:
