@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from ..formats.errors import SynthesisError
 from .anneal import COLD, HOT, Annealed, Annealer, Goal
 from .gates import GateLibrary
 from .kernel import anneal_natively, can_anneal, kernel
@@ -26,7 +27,7 @@ def anneal(
     """Return the smallest network met; ``network`` is spent. Temperatures: inverter areas.
 
     ``steps`` are those of the Python engine; the kernel takes :data:`NATIVE_STEPS` for each.
-    Raises ValueError or :class:`SynthesisError` where the network is not right to begin with.
+    Raises :class:`SynthesisError` where the network is not right to begin with.
     """
     compiled = kernel()
     if compiled is not None and can_anneal(network) and network.gates:
@@ -41,4 +42,8 @@ def anneal(
             cold=cold,
         )
     rng = random.Random(f"anneal {seed}")  # noqa: S311 - a search, not a secret
-    return Annealer(network, goal.correct, gates, rng).run(steps, hot=hot, cold=cold, stop=stop)
+    try:
+        annealer = Annealer(network, goal.correct, gates, rng)
+    except ValueError as error:
+        raise SynthesisError(f"A search cannot begin: {error}.") from error
+    return annealer.run(steps, hot=hot, cold=cold, stop=stop)

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.resources
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -40,18 +41,17 @@ def kernel() -> ctypes.CDLL | None:
     """Return the compiled kernel, or None where it cannot be had; a failure warns once.
 
     The compiler is ``CXX`` from the environment, or g++, or c++. The library is kept beside the
-    cache, under the digest of its source and the compiler's version.
+    cache, under the digest of its source, the compiler's version and the machine's kind.
     """
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
-    if not compiler:
+    command = _compiler()
+    if not command:
         return None
     try:
-        path = _compiled(compiler)
-        found = ctypes.CDLL(os.fspath(path))
+        found = _loaded(_compiled(command))
     except (OSError, subprocess.SubprocessError) as error:
         warnings.warn(
             CacheWarning(
-                f"The annealing kernel could not be compiled with {compiler} ({error}); the "
+                f"The annealing kernel could not be compiled with {command[0]} ({error}); the "
                 "slower Python one is used."
             ),
             stacklevel=2,
@@ -68,12 +68,31 @@ def engine() -> str:
     return f"native {hashlib.sha256(_source().encode()).hexdigest()[:12]}"
 
 
-def _compiled(compiler: str) -> Path:
+def _loaded(path: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(os.fspath(path))
+    except OSError:
+        # A damaged file must not be found again.
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _compiler() -> list[str]:
+    """Return the compiler's command; ``CXX`` may hold arguments, as in ``ccache g++``."""
+    given = os.environ.get("CXX", "").strip()
+    if given:
+        return [given] if shutil.which(given) else given.split()
+    found = shutil.which("g++") or shutil.which("c++")
+    return [found] if found else []
+
+
+def _compiled(command: list[str]) -> Path:
     source = _source()
     version = subprocess.run(
-        [compiler, "--version"], capture_output=True, timeout=60, check=True
+        [*command, "--version"], capture_output=True, timeout=60, check=True
     ).stdout
-    digest = hashlib.sha256(source.encode() + version + " ".join(_COMPILE).encode()).hexdigest()
+    made_by = " ".join([*_COMPILE, *command[1:], platform.machine()])
+    digest = hashlib.sha256(source.encode() + version + made_by.encode()).hexdigest()
     folder = cache_folder() / "kernel"
     path = folder / f"anneal-{digest[:24]}.so"
     if path.is_file():
@@ -84,7 +103,7 @@ def _compiled(compiler: str) -> Path:
         text.write_text(source, encoding="utf-8")
         made = Path(name) / "anneal.so"
         subprocess.run(
-            [compiler, *_COMPILE, "-o", os.fspath(made), os.fspath(text)],
+            [*command, *_COMPILE, "-o", os.fspath(made), os.fspath(text)],
             capture_output=True,
             timeout=_COMPILE_SECONDS,
             check=True,
@@ -164,11 +183,15 @@ def anneal_natively(
         _pointer(found, ctypes.c_int32),
         ctypes.byref(area),
     )
+    if count == -1:
+        raise SynthesisError(
+            "A search cannot begin: the network to anneal is not correct to begin with."
+        )
     if count < 0:
-        raise SynthesisError(f"The annealing kernel refused a network (reason {count}).")
+        raise SynthesisError(f"The annealing kernel failed on a network (reason {count}).")
     result = network.copy()
     result.gates, result.outputs = {}, []
-    for signal in order:
+    for signal in network.gates:
         del result.values[signal]
     names = list(inputs)
     for index in range(count):
