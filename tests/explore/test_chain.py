@@ -22,7 +22,11 @@ def test_chain_from_formats_to_page(flow: Flow, tmp_path: Path) -> None:
     assert chain.succeeded
     # INT4 has three architectures and E2M1 four, each at two levels.
     assert len(chain.data.verifications) == 14
-    assert steps == {"synthesis": (9, 9), "simulation": (14, 14)}
+    assert steps == {
+        "synthesis": (9, 9),
+        "delay and power": (2, 2),
+        "simulation": (14, 14),
+    }
     page = write_chain(chain, flow, tmp_path / "out")
     assert page == tmp_path / "out" / "index.html"
     text = page.read_text()
