@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _PANEL = (3.6, 2.9)
 _ONE = (7.2, 4.6)
 _COLUMNS = 4
+#: From this width (inches) on all of the legend fits into one line.
+_WIDE = 10.0
 _FAINT = "#cbd2d9"
 _MARKERS = {True: "o", False: "X", None: "."}
 Curve = list[tuple[float, float]]
@@ -51,12 +53,12 @@ def draw_area_delay(designs: Sequence[Explored]) -> "Figure":
     rows = math.ceil(len(groups) / columns)
     width, height = _ONE if len(groups) == 1 else (columns * _PANEL[0], rows * _PANEL[1])
     width = max(width, _ONE[0])
-    figure = new_figure((width, height + 1.25))
+    figure = new_figure((width, height + 1.4))
     figure.subplots_adjust(
         left=0.8 / width,
         right=1 - 0.2 / width,
-        bottom=0.85 / (height + 1.25),
-        top=1 - 0.85 / (height + 1.25),
+        bottom=1.0 / (height + 1.4),
+        top=1 - 0.85 / (height + 1.4),
         wspace=0.12,
         hspace=0.28,
     )
@@ -75,17 +77,17 @@ def draw_area_delay(designs: Sequence[Explored]) -> "Figure":
     _limits(panels[0], [place for corners in curves.values() for place in corners], designs)
     library = designs[0].library
     left = 0.8 / width
-    top = 1 - 0.28 / (height + 1.25)
+    top = 1 - 0.28 / (height + 1.4)
     figure.text(left, top, "Area against delay", size=13, weight="bold", color=INK, va="center")
     figure.text(
         left,
-        top - 0.26 / (height + 1.25),
+        top - 0.26 / (height + 1.4),
         f"cell library {library}, {designs[0].tools}; delay by {designs[0].delay_method}",
         size=9,
         color=MUTED,
         va="center",
     )
-    figure.supxlabel("critical path (ns)   ← better", color=INK, size=11, y=0.36 / (height + 1.25))
+    figure.supxlabel("critical path (ns)   ← better", color=INK, size=11, y=0.5 / (height + 1.4))
     figure.supylabel("MAC area (µm²)   ← better", color=INK, size=11, x=0.16 / width)
     _legend(figure, designs)
     return figure
@@ -149,7 +151,7 @@ def _legend(figure: "Figure", designs: Sequence[Explored]) -> None:
     figure.legend(
         handles=entries,
         loc="lower center",
-        ncols=len(entries),
+        ncols=len(entries) if figure.get_figwidth() > _WIDE else 3,
         fontsize=9,
         frameon=False,
         labelcolor=INK,

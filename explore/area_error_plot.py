@@ -65,8 +65,8 @@ def draw_area_error(name: str, designs: Sequence[Explored]) -> "Figure":
         axes.set_title(title, size=10.5, color=INK, loc="left", pad=5)
         axes.set_xlabel("MAC area (µm²)   ← better", color=INK, size=11)
         if not index:
-            label = f"SQNR lost against real-valued {name} (dB)   ↓ better"
-            axes.set_ylabel(label, color=INK, size=11)
+            label = f"SQNR lost against real-valued {name} (dB)   ← better"
+            axes.set_ylabel(label, color=INK, size=10)
     return figure
 
 

@@ -18,7 +18,6 @@ from ..synth.flow import Mapped
 from ..synth.measure import MeasureSetup, measure
 from ..synth.measured import Measured
 from ..synth.store import Store
-from ..synth.stored import Stored
 from ..synth.sweep import Flow
 from .design import Design
 from .explored import Explored
@@ -27,7 +26,7 @@ from .objective import mark
 from .request import Request
 from .sources import Progress, Sources
 from .space import is_lookup, places, start_of_orders
-from .storing import offer_best, smallest
+from .storing import offer_best
 
 if TYPE_CHECKING:
     from ..formats.mac import MacSpec
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
 class Exploration:
     """What came of it: records and netlists in the same order, and what went wrong or is missing.
 
-    ``smallest`` are each MAC's with their keys in a store. ``conditions`` say under what was
-    measured. ``late`` says that the time limit ended it.
+    ``conditions`` say under what was measured. ``late`` says that the time limit ended it.
     """
 
     request: Request
@@ -48,7 +46,6 @@ class Exploration:
     seed: int
     designs: Sequence[Explored]
     mapped: Sequence[Mapped]
-    smallest: Sequence[tuple[str, Stored]]
     conditions: Mapping[str, str]
     failures: Sequence[str]
     late: bool
@@ -103,7 +100,6 @@ def explore(
         seed=search.seed,
         designs=mark(_records(measured, flow), request.objective),
         mapped=[one.mapped for one, _ in measured],
-        smallest=smallest(flow.library, measured),
         conditions=next((m.conditions for _, m in measured if m.conditions), {}),
         failures=tuple(dict.fromkeys(sources.failures)),
         late=search.late.is_set(),

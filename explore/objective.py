@@ -69,7 +69,8 @@ def mark(designs: Sequence[Explored], objective: Objective) -> tuple[Explored, .
     """Return the designs with ``non_dominated`` set, each among those of the format asked for.
 
     The errors of a lookup format on normal and on t(5) data count as figures beside the
-    objective's. A design that lacks a figure is not marked, nor is a netlist twice.
+    objective's. A design that lacks a figure is not marked; of designs of one format with the same
+    area, delay and energy the first is.
     """
     marked = {}
     numbered = sorted(enumerate(designs), key=lambda item: item[1].asked)
@@ -77,9 +78,10 @@ def mark(designs: Sequence[Explored], objective: Objective) -> tuple[Explored, .
         members = []
         seen = set()
         for index, one in group:
-            if (one.format, one.netlist) in seen:
+            alike = one.format, one.area_um2, one.delay_ps, one.energy_fj
+            if alike in seen:
                 continue
-            seen.add((one.format, one.netlist))
+            seen.add(alike)
             figures = [figure(one) for figure in objective.figures.values()]
             figures += [-(one.sqnr_normal_db or 0.0), -(one.sqnr_t5_db or 0.0)]
             numbers = [value for value in figures if value is not None]

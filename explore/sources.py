@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..formats.errors import NibblemacError
 from ..synth.area import SearchSetup, plan, serving_architectures
-from ..synth.effort import QUICK, reaches
+from ..synth.effort import EFFORTS, QUICK, Effort, reaches
 from ..synth.flow import Mapped
 from ..synth.kernel import engine
 from ..synth.mapping_jobs import map_starts, map_tasks, meet_periods
@@ -21,6 +21,15 @@ from .orders import FINALISTS, search_orders
 from .request import Request
 from .space import Place
 
+#: The timed recipes of quick effort: small and slow to large and fast.
+QUICK_TIMED = (
+    "full-adders/area",
+    "full-adders/balanced",
+    "ripple/balanced",
+    "carry-increment/balanced",
+    "carry-increment/fast",
+    "sklansky/fast",
+)
 Progress = Callable[[str, int, int, str], None]
 
 
@@ -123,7 +132,7 @@ class Sources:
         served = {
             one.spec
             for one in known
-            if one.seed == setup.seed and reaches(one.effort, setup.effort)
+            if one.seed == setup.seed and _serves(one.effort, setup.effort)
         }
         owners = {place.spec: place for place in wanted if place.spec not in served}
         if not owners:
@@ -227,25 +236,29 @@ class Sources:
         return found
 
     def _starts(self, request: Request, place: Place, own: Sequence[Design]) -> list[Start]:
-        """Map for speed: every architecture, or at quick effort the smallest design's alone."""
+        """Map for speed: all architectures and recipes, or at quick effort the likeliest."""
+        recipes = request.timed_recipes
         if self.search.effort.searched:
             names = serving_architectures(place.spec, request.architectures)
         else:
             names = [min((one for one in own if one.source == MAPPED), key=_area).architecture]
+            recipes = [one for one in recipes if one.name in QUICK_TIMED] or recipes
         starts, failures = map_starts(
             self.flow,
             [make_design(place.spec, name) for name in names],
-            request.timed_recipes,
+            recipes,
             self.executor,
-            progress=self.tell(
-                f"fast versions of {place.format.name}", len(names) * len(request.timed_recipes)
-            ),
+            progress=self.tell(f"fast versions of {place.format.name}", len(names) * len(recipes)),
             late=self.search.late,
         )
         self.failures += [str(error) for error in failures]
         smallest = min(own, key=_area)
         design = make_design(place.spec, smallest.architecture)
         return [*starts, Start(design=design, recipe=smallest.recipe, mapped=smallest.mapped)]
+
+
+def _serves(found: str, wanted: Effort) -> bool:
+    return found == wanted.name or (wanted in EFFORTS and reaches(found, wanted))
 
 
 def _area(one: Design) -> float:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from ..synth.cells import CellLibrary
 from ..synth.measured import Measured
-from ..synth.store import AREA, DELAY, ENERGY, OBJECTIVES, Store, store_key
-from ..synth.stored import Stored, plain
+from ..synth.store import AREA, DELAY, ENERGY, OBJECTIVES, Store
 from .design import Design
 from .explored import STORED
 
@@ -45,26 +44,6 @@ def conditions_of(measured: Measured) -> Mapping[str, str]:
         "delay": measured.delay_method,
         "megahertz": "" if measured.megahertz is None else f"{measured.megahertz:g}",
     }
-
-
-def smallest(library: CellLibrary, designs: Sequence[Figures]) -> list[tuple[str, Stored]]:
-    """Return the smallest design of each MAC with its key, to be shipped."""
-    found: dict[str, tuple[str, Stored]] = {}
-    for one, _ in sorted(designs, key=lambda item: item[0].mapped.area_um2):
-        key = store_key(one.spec, library)
-        netlist = plain(one.graph)
-        found.setdefault(
-            key,
-            (
-                key,
-                Stored(
-                    netlist=netlist,
-                    figure=round(one.mapped.area_um2, 6),
-                    provenance=one.provenance(library),
-                ),
-            ),
-        )
-    return list(found.values())
 
 
 def _figure(objective: str, one: Design, measured: Measured) -> float | None:

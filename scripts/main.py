@@ -11,7 +11,17 @@ from typing import TextIO
 
 from ..formats.errors import NibblemacError
 
-COMMANDS = ("formats", "generate", "area", "verify", "pareto", "sizes", "report", "doctor")
+COMMANDS = (
+    "formats",
+    "generate",
+    "area",
+    "explore",
+    "verify",
+    "pareto",
+    "sizes",
+    "report",
+    "doctor",
+)
 EXIT_INTERRUPTED = 130
 
 

@@ -17,6 +17,13 @@ def assemble(top: str, product: Netlist, accumulator: Netlist) -> Netlist:
         + [net for port in product.ports for net in port.nets]
     )
     moved: dict[Net, Net] = {ZERO: ZERO, ONE: ONE}
+    taken = {port.name for port in accumulator.inputs}
+    for port in product.outputs:
+        if port.name not in taken:
+            raise SynthesisError(
+                f"{top}: the product block has an output {port.name!r} that the accumulator does "
+                "not take."
+            )
     for port in accumulator.inputs:
         if port.name in (PRODUCT, LINES, NEGATE):
             sources = product.port(port.name).nets
@@ -63,7 +70,7 @@ def low_window(netlist: Netlist, gates: GateLibrary) -> Window | None:
 
     It holds the product block and the accumulator's bit 0, between which a sign may move.
     """
-    known: set[Net] = {netlist.port("accumulator").nets[0]}
+    known: set[Net] = {ZERO, ONE, netlist.port("accumulator").nets[0]}
     for port in netlist.inputs:
         if port.name != "clk":
             known.update(port.nets)

@@ -1,7 +1,7 @@
 """The last step of a search: Yosys reads the netlist found, ties constants, checks and counts.
 
 So a searched design's area comes from the same program as a mapped one's, and its sums are
-simulated against the integer reference on random codes before it counts.
+simulated against the integer reference before it counts.
 """
 
 import shutil
@@ -18,7 +18,9 @@ from .netlist import Netlist
 from .netlist_verilog import to_verilog
 from .yosys import Yosys
 
-_LANES, _SEED = 128, 20240516
+#: Longer sums have too many cycles to be simulated.
+MAX_TERMS = 2**14
+_LANES, _PRODUCTS, _SEED = 1024, 2**15, 20240516
 
 
 def finish(
@@ -72,22 +74,36 @@ def finish(
 
 
 def check_sums(netlist: Netlist, library: CellLibrary, spec: MacSpec) -> None:
-    """Simulate a MAC on random codes; raises :class:`SynthesisError` where a sum is wrong."""
+    """Simulate a MAC; raises :class:`SynthesisError` where a sum is wrong, or it is too long.
+
+    The codes are random; a quarter of the dot products goes as far up or down as a sum can, two to
+    the end and others up to a random place: random codes leave an accumulator's high bits alike.
+    """
     import torch  # noqa: PLC0415 - slow to import
 
     from ..formats.operands import Operands  # noqa: PLC0415
 
+    if spec.terms > MAX_TERMS:
+        raise SynthesisError(
+            f"A search checks dot products of at most {MAX_TERMS} terms by simulation; {spec.name} "
+            f"has {spec.terms}."
+        )
     generator = torch.Generator().manual_seed(_SEED)
-
-    def codes(bits: int) -> torch.Tensor:
-        shape = (_LANES, spec.terms)
-        return torch.randint(0, 1 << bits, shape, generator=generator).to(torch.uint8)
-
-    operands = Operands(
-        weight=codes(spec.weight.bits),
-        activation=codes(spec.activation.bits),
-        description="random codes",
+    shape = max(8, min(_LANES, _PRODUCTS // spec.terms)), spec.terms
+    weight, activation = (
+        torch.randint(0, 1 << bits, shape, generator=generator).to(torch.uint8)
+        for bits in (spec.weight.bits, spec.activation.bits)
     )
+    count = len(spec.activation.grid)
+    products = [w * a for w in spec.weight.grid for a in spec.activation.grid]
+    extremes = [products.index(limit) for limit in (max(products), min(products))]
+    for lane in range(shape[0] // 4):
+        place = spec.terms
+        if lane > 1:
+            place = int(torch.randint(0, spec.terms + 1, (1,), generator=generator))
+        pair = extremes[lane % 2]
+        weight[lane, :place], activation[lane, :place] = pair // count, pair % count
+    operands = Operands(weight=weight, activation=activation, description="random codes")
     try:
         simulate_mac(netlist, library, spec, operands)
     except VerificationError as error:

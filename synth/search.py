@@ -20,7 +20,7 @@ from .anneal import HOT
 from .cache import Cache, cache_key
 from .cells import CellLibrary
 from .effort import Effort
-from .finish import finish
+from .finish import MAX_TERMS, finish
 from .flow import FLOW_VERSION, Mapped
 from .gates import XOR2, gate_library
 from .jobs import Failed, Job, Record, run_jobs
@@ -436,4 +436,15 @@ def _begin(spec: MacSpec, architectures: Sequence[str]) -> _Run:
         raise ArchitectureError(
             " ".join(reason for name in architectures if (reason := refusal(spec, name)))
         )
-    return _Run(spec=spec, designs=[make_design(spec, name) for name in names])
+    run = _Run(spec=spec, designs=[make_design(spec, name) for name in names])
+    if spec.enable or spec.registered_product:
+        run.error = SynthesisError(
+            f"The search finds MACs without enable and without a registered product; {spec.name} "
+            "can be mapped only: use the effort quick."
+        )
+    elif spec.terms > MAX_TERMS:
+        run.error = SynthesisError(
+            f"The search checks dot products of at most {MAX_TERMS} terms; {spec.name} has "
+            f"{spec.terms}, and can be mapped only: use the effort quick."
+        )
+    return run

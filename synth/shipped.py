@@ -1,6 +1,6 @@
 """The designs that the package ships, one file for each embedded library.
 
-``nibblemac explore all --publish FILE`` writes such a file; each design's provenance says how to
+``nibblemac area all --publish FILE`` writes such a file; each design's provenance says how to
 find it again.
 """
 
