@@ -44,7 +44,7 @@ def test_commands_are_understood(command: str) -> None:
 def test_readme_has_programs_and_every_command() -> None:
     assert len(PROGRAMS) >= 2
     assert {command.split()[1] for command in COMMANDS} >= {
-        "formats", "generate", "area", "verify", "pareto",
+        "formats", "generate", "area", "verify", "pareto", "explore",
     }  # fmt: skip
 
 
