@@ -61,7 +61,9 @@ def product_network(netlist: Netlist, spec: MacSpec, gates: GateLibrary) -> Netw
             if cell.inputs:
                 raise SynthesisError(f"{netlist.top} holds {one.cell}, which is no simple gate.")
             for pin in cell.outputs:
-                signals[one.pins[pin.name]] = signals[ONE if pin.function.operator == "1" else ZERO]
+                if pin.name in one.pins:
+                    constant = ONE if pin.function.operator == "1" else ZERO
+                    signals[one.pins[pin.name]] = signals[constant]
             continue
         sources = [signals[one.pins[pin]] for pin in gate.pins]
         signals[one.pins[gate.output]] = network.add(gate, sources)
