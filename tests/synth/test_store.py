@@ -61,7 +61,7 @@ def netlists(flow: Flow) -> list[Netlist]:
 
 
 def test_better_only(flow: Flow, netlists: list[Netlist], tmp_path: Path) -> None:
-    store, spec = Store([tmp_path]), spec_of()
+    store, spec = Store([tmp_path], shipped=False), spec_of()
     assert store.best(spec, flow.library) is None
     areas = []
     for number in (1, 0, 2, 2, 1, 3):
@@ -82,7 +82,7 @@ def test_better_only(flow: Flow, netlists: list[Netlist], tmp_path: Path) -> Non
 def test_found_under_any_name_and_nowhere_else(
     flow: Flow, netlists: list[Netlist], tmp_path: Path
 ) -> None:
-    store, spec = Store([tmp_path]), spec_of()
+    store, spec = Store([tmp_path], shipped=False), spec_of()
     assert store.offer(spec, flow.library, netlists[0], PROVENANCE)
     renamed = replace(spec.weight, name="Mine")
     assert store.best(MacSpec(weight=renamed, activation=renamed), flow.library) is not None
@@ -96,7 +96,7 @@ def test_found_under_any_name_and_nowhere_else(
 def test_objectives_and_their_conditions_are_apart(
     flow: Flow, netlists: list[Netlist], tmp_path: Path
 ) -> None:
-    store, spec = Store([tmp_path]), spec_of()
+    store, spec = Store([tmp_path], shipped=False), spec_of()
 
     def offer(number: int, ps: float, load: str) -> bool:
         return store.offer(
@@ -122,18 +122,18 @@ def test_objectives_and_their_conditions_are_apart(
 @pytest.mark.parametrize("figure", [None, 0.0, -1.0, float("nan"), float("inf")])
 def test_figures_without_a_meaning(flow: Flow, netlists, tmp_path: Path, figure) -> None:
     with pytest.raises(UsageError, match="positive number"):
-        Store([tmp_path]).offer(
+        Store([tmp_path], shipped=False).offer(
             spec_of(), flow.library, netlists[0], PROVENANCE, objective=DELAY, figure=figure
         )
 
 
 def test_unknown_objective(flow: Flow, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'beauty'.*area, delay, energy"):
-        Store([tmp_path]).best(spec_of(), flow.library, "beauty")
+        Store([tmp_path], shipped=False).best(spec_of(), flow.library, "beauty")
 
 
 def test_wrong_netlists_do_not_enter(flow: Flow, netlists, tmp_path: Path) -> None:
-    store = Store([tmp_path])
+    store = Store([tmp_path], shipped=False)
     with pytest.raises(SynthesisError, match="ports"):
         store.offer(spec_of("E2M0", terms=4), flow.library, netlists[0], PROVENANCE)
     with pytest.raises(SynthesisError, match="wrong netlist"):
@@ -164,7 +164,7 @@ def entry(folder: Path) -> Path:
 def test_damaged_files_are_told_and_left_alone(
     flow: Flow, netlists, tmp_path: Path, damage: str
 ) -> None:
-    store, spec = Store([tmp_path]), spec_of()
+    store, spec = Store([tmp_path], shipped=False), spec_of()
     assert store.offer(spec, flow.library, netlists[3], PROVENANCE)
     path = entry(tmp_path)
     data = path.read_bytes()
@@ -221,7 +221,7 @@ def forged(record: dict, change: str) -> dict:
 def test_forged_files_with_right_checksums(
     flow: Flow, netlists, tmp_path: Path, change: str
 ) -> None:
-    store, spec = Store([tmp_path]), spec_of()
+    store, spec = Store([tmp_path], shipped=False), spec_of()
     assert store.offer(spec, flow.library, netlists[3], PROVENANCE)
     path = entry(tmp_path)
     record = forged(json.loads(path.read_text().partition("\n")[2]), change)
@@ -241,17 +241,17 @@ def test_several_folders_and_the_environment(
 ) -> None:
     mine, shared = tmp_path / "mine", tmp_path / "shared"
     spec = spec_of()
-    assert Store([shared]).offer(spec, flow.library, netlists[2], PROVENANCE)
+    assert Store([shared], shipped=False).offer(spec, flow.library, netlists[2], PROVENANCE)
     monkeypatch.setenv(ENVIRONMENT, f"{mine}:{shared}")
     assert store_folders() == (mine, shared)
-    store = Store()
+    store = Store(shipped=False)
     assert not store.offer(spec, flow.library, netlists[1], PROVENANCE)
     assert not mine.exists()
     assert store.offer(spec, flow.library, netlists[3], PROVENANCE)
-    best = Store([mine]).best(spec, flow.library)
+    best = Store([mine], shipped=False).best(spec, flow.library)
     assert best is not None
     assert best.netlist == netlists[3]
-    left = Store([shared]).best(spec, flow.library)
+    left = Store([shared], shipped=False).best(spec, flow.library)
     assert left is not None
     assert left.netlist == netlists[2]
 
@@ -259,7 +259,7 @@ def test_several_folders_and_the_environment(
 def test_folder_that_cannot_be_written(flow: Flow, netlists, tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
-    store = Store([blocker / "store"])
+    store = Store([blocker / "store"], shipped=False)
     with pytest.warns(StoreWarning, match="cannot be written"):
         assert not store.offer(spec_of(), flow.library, netlists[0], PROVENANCE)
     assert not store.offer(spec_of(), flow.library, netlists[0], PROVENANCE)
@@ -269,7 +269,7 @@ def test_concurrent_writers(flow: Flow, netlists, tmp_path: Path) -> None:
     """Whatever the order, the best never gets worse, and the best of all stays."""
     orders = [0, 1, 2, 0, 1, 2, 0, 1, 2, 1, 3, 0, 2, 0, 2, 1, 0]
     context = multiprocessing.get_context("spawn")
-    store, spec, seen = Store([tmp_path]), spec_of(), []
+    store, spec, seen = Store([tmp_path], shipped=False), spec_of(), []
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         futures = [
             pool.submit(store.offer, spec, flow.library, netlists[number], PROVENANCE)
