@@ -514,7 +514,7 @@ class Annealer {
   void find_pairs(const Values<W>& onset, const Values<W>& offset, int inverted,
                   const List& singles) {
     const int n = static_cast<int>(literals_.size());
-    for (int tries = 0; tries < 8; ++tries) {
+    for (int tries = 0; tries < 8 && n; ++tries) {
       const Literal<W>& first = literals_[random_.below(n)];
       if (none(onset, first.value)) continue;
       const Values<W> avoided = both(offset, first.value), covered = both(onset, first.value);

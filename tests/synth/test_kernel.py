@@ -313,6 +313,20 @@ def test_dear_gates_become_cheap_ones(native):
 
 
 @needs_compiler
+def test_gates_that_only_read_constants(native):
+    """Nothing is left that a gate in their place could read."""
+    for seed in range(20):
+        network = Network([], 1)
+        one = network.add_constant(1)
+        nand = next(g for g in SKY.cheapest.values() if g.form == (2,) and g.output_inverted)
+        first = network.add(nand, (one, one))
+        network.outputs = [network.add(nand, (first, one)), first]
+        goal = Goal(wanted=tuple(network.output_values()), mask=network.mask)
+        found = anneal_natively(native, network, goal, SKY, steps=50, seed=seed, hot=90, cold=9)
+        assert found.network.output_values() == list(goal.wanted)
+
+
+@needs_compiler
 def test_constants_stay_outputs_and_are_not_read_for_nothing(native):
     """A gate that need not read a constant goes; an output that is one stays."""
     gates = GATES["sg13g2"]
