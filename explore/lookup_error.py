@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
 from ..formats.record import Format
-from ..synth.cache import Cache, cache_key
+from ..synth.cache import Cache, Record, cache_key
 
 _VERSION = 1
 
@@ -37,10 +37,8 @@ def version_errors(pairs: Sequence[tuple[Format, Format]], cache: Cache) -> list
         )
         for one, real in pairs
     ]
-    found = dict(zip(keys, map(cache.get, keys), strict=True))
-    waiting = {
-        key: pair for key, pair in zip(keys, pairs, strict=True) if not isinstance(found[key], dict)
-    }
+    found = {key: cache.read(key, _parse) for key in keys}
+    waiting = {key: pair for key, pair in zip(keys, pairs, strict=True) if found[key] is None}
     if waiting:
         from ..formats.absmax_error import sampled_errors  # noqa: PLC0415 - imports torch
         from ..formats.distribution import NORMAL, STUDENT_5  # noqa: PLC0415
@@ -59,6 +57,12 @@ def version_errors(pairs: Sequence[tuple[Format, Format]], cache: Cache) -> list
                 sqnr_loss_normal_db=losses[0],
                 sqnr_loss_t5_db=losses[1],
             )
-            found[key] = asdict(record)
+            found[key] = record
             cache.put(key, asdict(record))
-    return [VersionError(**found[key]) for key in keys]  # type: ignore[arg-type]
+    return [error for key in keys if (error := found[key]) is not None]
+
+
+def _parse(record: Record) -> VersionError:
+    if not all(type(value) is float for value in record.values()):
+        raise TypeError("an error is no number")
+    return VersionError(**record)  # type: ignore[arg-type]

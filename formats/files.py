@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from .errors import NibblemacError, OutputError
+from .scratch import PREFIX, mark, sweep
 
 MAX_BYTES = 2**20
 _UMASK = threading.Lock()
@@ -59,11 +60,13 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file through a temporary one beside it that then takes its place.
 
     Raises :class:`OutputError` naming the path where that fails; nothing is left behind then.
+    What killed processes left in the folder is removed.
     """
     target = Path(path)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+        sweep(target.parent.glob(f".{PREFIX}*"))
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{mark()}", suffix=".tmp")
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
         # mkstemp makes private files; an output gets what the user's umask gives any other file.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .errors import OutputError
 from .files import reason
+from .scratch import PREFIX, mark, sweep
 
 
 def write_folder(directory: Path, contents: Mapping[str, bytes]) -> None:
@@ -20,7 +21,8 @@ def write_folder(directory: Path, contents: Mapping[str, bytes]) -> None:
     made: list[Path] = []
     try:
         made = _make_folder(directory)
-        staging = Path(tempfile.mkdtemp(dir=directory, prefix=".nibblemac-"))
+        sweep(directory.glob(f".{PREFIX}*"))
+        staging = Path(tempfile.mkdtemp(dir=directory, prefix=f".{mark()}"))
         for name, data in contents.items():
             (staging / name).write_bytes(data)
         for name in contents:

@@ -5,15 +5,15 @@ Where a library has no full adder, ABC finds smaller additions than a row of bui
 
 import re
 import shutil
-import tempfile
 import time
-from pathlib import Path
 
 from ..formats.errors import SynthesisError
+from ..formats.scratch import make_scratch
+from .cache import Record
 from .cells import CellLibrary
 from .flow import FlowLibrary, tie_lines
 from .gates import gate_library
-from .jobs import Record, cancelled
+from .jobs import cancelled
 from .netlist import read_yosys_json
 from .refine import area_of, refine
 from .search_steps import Budget
@@ -65,13 +65,13 @@ def map_accumulator(module: str, library: CellLibrary, yosys: Yosys, budget: Bud
         "design.il": module,
         "map.ys": "\n".join(lines),
     }
-    folder = Path(tempfile.mkdtemp(prefix="nibblemac_"))
+    folder = make_scratch()
     try:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         yosys.run("map.ys", folder)
         text = (folder / "mapped.json").read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise SynthesisError(f"An accumulator could not be mapped: {error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,14 +7,19 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
+from ..formats.scratch import PREFIX, sweep
 from .record_file import read_record, write_record
 
 ENVIRONMENT = "NIBBLEMAC_CACHE"
+
+T = TypeVar("T")
+Record = dict[str, object]
 
 
 class CacheWarning(UserWarning):
@@ -40,26 +45,44 @@ class Cache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder if folder is not None else cache_folder()
         self._warned = False
+        self._swept = False
 
     def _path(self, key: str) -> Path:
         return self.folder / "records" / key[:2] / f"{key}.json"
 
-    def get(self, key: str) -> object | None:
+    def get(self, key: str) -> Record | None:
         """Return the record of a key, or None; warns where the entry is damaged."""
+        return self.read(key, lambda record: record)
+
+    def read(self, key: str, parse: Callable[[Record], T]) -> T | None:
+        """Return what ``parse`` makes of the record of a key, or None where there is none.
+
+        Warns where the entry is damaged, or ``parse`` refuses it by ValueError (which DataError
+        is), KeyError, TypeError, AttributeError or OverflowError.
+        """
         path = self._path(key)
         try:
-            return read_record(path)
+            record = read_record(path)
+            if not isinstance(record, dict):
+                raise TypeError("it is no object")  # noqa: TRY301 - said once, below
+            return parse(record)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             said = f"The cache entry {path} cannot be read ({error})"
-        except ValueError:
-            said = f"The cache entry {path} is damaged"
-        warnings.warn(CacheWarning(f"{said}; computing again."), stacklevel=2)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            said = f"The cache entry {path} is damaged ({error!r:.200})"
+        warnings.warn(CacheWarning(f"{said}; computing again."), stacklevel=3)
         return None
 
     def put(self, key: str, record: Mapping[str, object]) -> None:
-        """Keep a record; warns once where the folder cannot be written."""
+        """Keep a record; warns once where the folder cannot be written.
+
+        What killed processes left in the folder is removed once.
+        """
+        if not self._swept:
+            self._swept = True
+            sweep((self.folder / "records").glob(f"*/.{PREFIX}*"))
         try:
             write_record(self._path(key), record)
         except OSError as error:

@@ -5,12 +5,11 @@ simulated against the integer reference before it counts.
 """
 
 import shutil
-import tempfile
 import time
-from pathlib import Path
 
 from ..formats.errors import SynthesisError, VerificationError
 from ..formats.mac import MacSpec
+from ..formats.scratch import make_scratch
 from .cells import CellLibrary
 from .flow import FlowLibrary, Mapped, read_result, tie_lines
 from .mac_simulation import simulate_mac
@@ -54,7 +53,7 @@ def finish(
             "",
         ]
     )
-    folder = Path(tempfile.mkdtemp(prefix="nibblemac_"))
+    folder = make_scratch()
     try:
         found = Netlist(top=top, ports=netlist.ports, instances=netlist.instances)
         (folder / "found.v").write_text(to_verilog(found), encoding="utf-8")

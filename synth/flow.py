@@ -7,16 +7,17 @@ history. What comes back is checked before it counts: every cell is one of the l
 
 import json
 import math
+import re
 import shutil
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..formats.errors import SynthesisError
+from ..formats.errors import NibblemacError, OutputError, SynthesisError
 from .adders import adder_techmap
 from .cells import CellKind, CellLibrary
 from .liberty_writer import to_liberty
@@ -31,6 +32,7 @@ _DESIGN, _LIBRARY, _ADDERS = "design.il", "library.lib", "adders.v"
 _ABC, _ABC_LIBRARY = "abc.script", "abc.lib"
 _FINE_SCALE = 1000.0
 _SCRIPT, _STAT, _NETLIST, _GRAPH = "synth.ys", "stat.json", "netlist.v", "netlist.json"
+_INSTANCE = re.compile(r"^ *\\?(\S+) +\S+ +\($", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,11 +67,39 @@ class Mapped:
     @classmethod
     def from_json(cls, record: Mapping[str, object]) -> "Mapped":
         """Rebuild a record of :meth:`to_json`; raises TypeError, KeyError or ValueError."""
-        graph = record["graph"]
-        values: dict[str, object] = dict(record)
+        values = {field.name: record[field.name] for field in fields(cls)}
+        for name, value in values.items():
+            if not _RECORD[name](value):
+                raise TypeError(f"its {name} is {value!r:.40}")
+        graph = values["graph"]
         if isinstance(graph, dict):
             values["graph"] = Netlist.from_json(graph)
         return cls(**values)  # type: ignore[arg-type]
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value < math.inf  # type: ignore[operator]
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_number(one) for one in value.values())
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_RECORD: Mapping[str, Callable[[object], bool]] = {
+    "top": _is_text,
+    "area_um2": _is_number,
+    "sequential_um2": _is_number,
+    "modules": _is_numbers,
+    "cells": _is_numbers,
+    "netlist": _is_text,
+    "graph": lambda value: value is None or isinstance(value, dict),
+    "script": _is_text,
+    "seconds": _is_number,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,9 +195,9 @@ def synthesise(
         _ABC: "; ".join(recipe.abc) + "\n",
         _SCRIPT: script,
     }
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
     try:
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
         yosys.run(_SCRIPT, folder, timeout=timeout, cancel=cancel)
         mapped = read_result(folder, top, library, script, started, split=split)
     except SynthesisError as error:
@@ -175,8 +205,10 @@ def synthesise(
             f"Synthesis of {top} with recipe {recipe.name} on {library.name} failed: {error} "
             f"The run is kept in {folder}."
         ) from error
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, (NibblemacError, InterruptedError)):
+            raise OutputError(f"The files of {top} cannot be written: {error}.") from error
         raise
     shutil.rmtree(folder, ignore_errors=True)
     return mapped
@@ -190,7 +222,7 @@ def read_result(
         stat = json.loads((folder / _STAT).read_text(encoding="utf-8"))
         netlist = (folder / _NETLIST).read_text(encoding="utf-8")
         graph = (folder / _GRAPH).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SynthesisError(f"Yosys ended without a result ({error}).") from error
     try:
         modules = {name.removeprefix("\\"): facts for name, facts in stat["modules"].items()}
@@ -198,7 +230,7 @@ def read_result(
         counts = {str(name): int(n) for name, n in design["num_cells_by_type"].items()}
         areas = {name: float(facts["area"]) for name, facts in modules.items()}
         total, sequential = float(design["area"]), float(design["sequential_area"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise SynthesisError(f"Yosys's figures lack {error}.") from error
     cells = {name: n for name, n in counts.items() if name not in areas}
     unmapped = sorted(set(cells) - set(library.by_name))
@@ -209,6 +241,9 @@ def read_result(
     _check_areas(cells, total, sequential, library)
     if f"module {top}(" not in netlist:
         raise SynthesisError("Yosys wrote a netlist without the top module.")
+    instances = Counter(name for name in _INSTANCE.findall(netlist) if name in library.by_name)
+    if instances != cells or not netlist.rstrip().endswith("endmodule"):
+        raise SynthesisError("Yosys wrote a netlist that is not whole.")
     netlist_graph = None if split else read_yosys_json(graph, top)
     if netlist_graph is not None and Counter(c.cell for c in netlist_graph.instances) != cells:
         raise SynthesisError("Yosys's netlist counts other cells than its figures do.")

@@ -5,19 +5,20 @@ depends on. Results are JSON types. So a search can be interrupted and goes on w
 gives the same result on one core, on many, and on many machines.
 """
 
+import functools
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 
-from ..formats.errors import NibblemacError
-from .cache import Cache, cache_key
-
-Record = dict[str, object]
+from ..formats.errors import NibblemacError, ToolError
+from .cache import Cache, Record, cache_key
 
 #: How long an interrupted worker has to end by itself.
 _GRACE_SECONDS = 0.3
@@ -25,11 +26,16 @@ _GRACE_SECONDS = 0.3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """``function(*arguments)``; ``facts`` (JSON types) say all that its result depends on."""
+    """``function(*arguments)``; ``facts`` (JSON types) say all that its result depends on.
+
+    ``check`` refuses a record from the cache that is none of this job's, by KeyError, TypeError or
+    ValueError.
+    """
 
     function: Callable[..., Record]
     arguments: tuple[object, ...]
     facts: Record
+    check: Callable[[Record], object] | None = None
 
     @property
     def key(self) -> str:
@@ -50,6 +56,15 @@ def _start_worker(event: Event) -> None:
     _cancelled = event
     # Ctrl-C reaches the whole process group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone; what it runs ends with it (:mod:`..rtl.process`)."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager
@@ -91,7 +106,8 @@ def run_jobs(
     """Return each job's result, in order: the record, why there is none, or None.
 
     ``progress`` is called with the index of each job as it is finished. Once ``late`` is set, jobs
-    that are neither known nor running are left out: their result is None.
+    that are neither known nor running are left out: their result is None. Raises
+    :class:`ToolError` where a worker process is killed from outside; what was finished is kept.
     """
     results: list[Record | Failed | None] = [None] * len(jobs)
     waiting: dict[str, list[int]] = {}
@@ -103,8 +119,8 @@ def run_jobs(
                 progress(index)
 
     for index, job in enumerate(jobs):
-        record = cache.get(job.key)
-        if isinstance(record, dict):
+        record = cache.read(job.key, functools.partial(_checked, job))
+        if record is not None:
             settle([index], record)
         else:
             waiting.setdefault(job.key, []).append(index)
@@ -124,6 +140,12 @@ def run_jobs(
     return results
 
 
+def _checked(job: Job, record: Record) -> Record:
+    if job.check is not None:
+        job.check(record)
+    return record
+
+
 def _outcome(future: Future[Record]) -> Record | Failed | None:
     if future.cancelled():
         return None
@@ -131,3 +153,8 @@ def _outcome(future: Future[Record]) -> Record | Failed | None:
         return future.result()
     except NibblemacError as error:
         return Failed(error=error)
+    except BrokenExecutor as error:
+        raise ToolError(
+            "A worker process was ended from outside, perhaps for want of memory; finished results "
+            "are kept. Run the same again, with fewer --jobs where memory is short."
+        ) from error

@@ -4,21 +4,21 @@ Results are those of :meth:`.sweep.Flow.run`, :func:`.timed.map_for_speed` and
 :func:`.timed.meet_period`; only who runs them differs.
 """
 
+import functools
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..formats.errors import NibblemacError
-from .cache import Cache, cache_key
+from ..formats.scratch import make_scratch
+from .cache import Cache, Record, cache_key
 from .cells import CellLibrary
 from .delay import Delay, engine_name
 from .delay_conditions import Conditions
 from .flow import FlowLibrary, Mapped, synthesise
-from .jobs import Failed, Job, Record, run_jobs
+from .jobs import Failed, Job, run_jobs
 from .opensta import find_opensta
 from .recipes import Recipe
 from .sizing import SIZING_VERSION
@@ -64,6 +64,7 @@ def map_tasks(
                 one.split,
             ),
             facts={},
+            check=Mapped.from_json,
             place=flow.key(one),
         )
         for one in tasks
@@ -87,6 +88,7 @@ def map_starts(
             function=_map_timed,
             arguments=(design.rtlil, design.top, flow.library, recipe, flow.yosys),
             facts={},
+            check=Mapped.from_json,
             place=mapping_key(flow, design, recipe),
         )
         for design, recipe in pairs
@@ -134,6 +136,7 @@ def meet_periods(
                 "method": method,
                 "period": period,
             },
+            check=functools.partial(_timed, starts, period),
         )
         for starts, period in cases
     ]
@@ -150,10 +153,11 @@ def meet_periods(
 
 
 def _timed(starts: Sequence[Start], period: float, record: Record) -> TimedResult:
-    start = starts[int(str(record["start"]))]
-    mapped = record["mapped"]
-    assert isinstance(mapped, dict)  # noqa: S101 - _meet's own record, whole by its checksum
-    found = Mapped.from_json(mapped)
+    """Return a result's record as such; raises KeyError, TypeError or ValueError."""
+    number, mapped = record["start"], record["mapped"]
+    if type(number) is not int or not 0 <= number < len(starts) or not isinstance(mapped, dict):
+        raise TypeError("it is no result")
+    start, found = starts[number], Mapped.from_json(mapped)
     return TimedResult(
         design=start.design,
         recipe=start.recipe,
@@ -173,7 +177,7 @@ def _mapped(outcome: Record | Failed | None) -> Mapped | NibblemacError | None:
 def _run(
     rtlil: str, top: str, prepared: FlowLibrary, recipe: Recipe, yosys: Yosys, *, split: bool
 ) -> Record:
-    folder = Path(tempfile.mkdtemp(prefix="nibblemac_"))
+    folder = make_scratch()
     record = synthesise(rtlil, top, prepared, recipe, yosys, workdir=folder, split=split).to_json()
     # Where it fails, the error names what it leaves here.
     shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ..formats.errors import (
-    DataError,
     LibraryError,
     SimulationError,
     SynthesisError,
@@ -124,12 +123,11 @@ def _delay(case: _Case) -> Delay:
     tool = find_opensta() if engine == "opensta" else None
     method = TABLES if tool is None else tool.method
     key = cache_key({**case.facts, "what": "delay", "method": method})
-    try:
-        return Delay.from_json(case.cache.get(key))
-    except DataError:
+    found = case.cache.read(key, Delay.from_json)
+    if found is None:
         found = measure_delay(case.netlist, case.library, setup.conditions, engine)
         case.cache.put(key, found.to_json())
-        return found
+    return found
 
 
 def _power(case: _Case, spec: MacSpec) -> Power:
@@ -161,9 +159,8 @@ def _power(case: _Case, spec: MacSpec) -> Power:
             ),
         }
     )
-    try:
-        found = Power.from_json(case.cache.get(key))
-    except DataError:
+    found = case.cache.read(key, Power.from_json)
+    if found is None:
         if operands is None:
             from ..formats.operands import sampled_operands  # noqa: PLC0415 - imports torch
 

@@ -140,6 +140,14 @@ class Netlist:
         """Rebuild a record of :meth:`to_json`; raises KeyError, TypeError or ValueError."""
         ports: list[tuple[str, str, list[int]]] = record["ports"]  # type: ignore[assignment]
         cells: list[tuple[str, str, dict[str, int]]] = record["instances"]  # type: ignore[assignment]
+        if not isinstance(ports, list) or not isinstance(cells, list):
+            raise TypeError("its ports and cells are no lists")
+        for name, kind, nets in (*ports, *cells):
+            values = nets.values() if isinstance(nets, dict) else nets
+            if not (isinstance(name, str) and isinstance(kind, str)):
+                raise TypeError(f"the name {name!r:.40} or {kind!r:.40} is no text")
+            if not all(type(net) is int and net >= 0 for net in values):
+                raise TypeError(f"a net of {name!r:.40} is no number")
         return cls(
             top=str(record["top"]),
             ports=tuple(

@@ -17,13 +17,13 @@ from ..rtl.architectures import refusal
 from .accumulate import AccumulatorShape
 from .accumulator_starts import accumulator_module, map_accumulator
 from .anneal import HOT
-from .cache import Cache, cache_key
+from .cache import Cache, Record, cache_key
 from .cells import CellLibrary
 from .effort import Effort
 from .finish import MAX_TERMS, finish
 from .flow import FLOW_VERSION, Mapped
 from .gates import XOR2, gate_library
-from .jobs import Failed, Job, Record, run_jobs
+from .jobs import Failed, Job, run_jobs
 from .kernel import engine
 from .netlist import Netlist
 from .one_hot import OneHotShape, one_hot_start
@@ -117,10 +117,30 @@ def _smallest(blocks: Sequence[_Block], count: int) -> list[_Block]:
     return list(found.values())[:count]
 
 
+def _check(record: Record) -> None:
+    """Refuse a cached record that is no step's; raises KeyError, TypeError or ValueError."""
+    netlists, areas = [record["netlist"]], [record["area"]]
+    _check_blocks(netlists, areas, record["seconds"])
+
+
+def _check_starts(record: Record) -> None:
+    """Refuse a cached record that is no list of starts."""
+    _check_blocks(record["netlists"], record["areas"], record["seconds"])
+
+
+def _check_blocks(netlists: object, areas: object, seconds: object) -> None:
+    if not (isinstance(netlists, list) and isinstance(areas, list) and len(netlists) == len(areas)):
+        raise TypeError("its netlists and areas are no lists")
+    if not all(type(number) in {int, float} and number >= 0 for number in (*areas, seconds)):
+        raise TypeError("an area or a time is no number")
+    for netlist in netlists:
+        Netlist.from_json(netlist)
+
+
 def _adder_into(blocks: list[_Block], design: Design) -> Callable[[Record], None]:
     def take(record: Record) -> None:
         netlist, area = record["netlist"], record["area"]
-        if isinstance(netlist, dict) and isinstance(area, float):
+        if isinstance(netlist, dict) and isinstance(area, (int, float)):
             blocks.append(_Block(netlist=netlist, area=area, design=design))
 
     return take
@@ -226,6 +246,7 @@ class Search:
                 function=map_products,
                 arguments=(design.rtlil, design.top, self.library, self.yosys),
                 facts=self._facts("starts", flow=FLOW_VERSION, **facts),
+                check=_check_starts,
             )
 
             def take(record: Record, design: Design = design) -> None:
@@ -242,7 +263,7 @@ class Search:
             "product", netlist=start.netlist, steps=steps, seed=seed, hot=hot, **run.products_facts
         )
         arguments = (start.netlist, run.spec, self.library, (steps, seed, hot))
-        job = Job(function=search_product, arguments=arguments, facts=facts)
+        job = Job(function=search_product, arguments=arguments, facts=facts, check=_check)
         return _Planned(job=job, take=_adder_into(run.products, start.design))
 
     def _products(self, run: _Run) -> list[_Planned]:
@@ -315,7 +336,7 @@ class Search:
                 _adder_into(found, run.designs[0])(record)
                 run.accumulators[shape] = found[0]
 
-            job = Job(function=search_accumulator, arguments=arguments, facts=facts)
+            job = Job(function=search_accumulator, arguments=arguments, facts=facts, check=_check)
             planned.append(_Planned(job=job, take=take))
         for product in products:
             for shape in self._shapes(run, product):
@@ -339,7 +360,8 @@ class Search:
             run.mapped[shape] = found[0]
 
         return _Planned(
-            job=Job(function=map_accumulator, arguments=arguments, facts=facts), take=take
+            job=Job(function=map_accumulator, arguments=arguments, facts=facts, check=_check),
+            take=take,
         )
 
     def _macs(self, run: _Run) -> list[_Planned]:
@@ -360,6 +382,7 @@ class Search:
                         accumulator=block.netlist,
                         budget=asdict(budget),
                     ),
+                    check=_check,
                 )
                 take = _adder_into(run.macs, product.design)
                 planned.append(_Planned(job=job, take=take))
@@ -394,6 +417,7 @@ class Search:
                     function=polish_mac,
                     arguments=(block.netlist, self.library, budget),
                     facts=self._facts("polish", netlist=block.netlist, budget=asdict(budget)),
+                    check=_check,
                 ),
                 take=_adder_into(run.macs, block.design),
             )
@@ -413,10 +437,8 @@ class Search:
         facts = self._facts("finish", netlist=best.netlist, terms=run.spec.terms, origin=origin)
         facts |= {"flow": FLOW_VERSION, "top": design.top, "tools": self.yosys.tools}
         key = cache_key(facts | run.products_facts)
-        record = self.cache.get(key)
-        if isinstance(record, dict):
-            mapped = Mapped.from_json(record)
-        else:
+        mapped = self.cache.read(key, Mapped.from_json)
+        if mapped is None:
             netlist = Netlist.from_json(best.netlist)
             mapped = finish(netlist, design.top, run.spec, self.library, self.yosys, origin=origin)
             self.cache.put(key, mapped.to_json())

@@ -5,19 +5,19 @@ Each returns ``{"netlist": …, "area": …, "seconds": …}`` or a list of such
 
 import random
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..formats.errors import SynthesisError
 from ..formats.mac import MacSpec
+from ..formats.scratch import make_scratch
 from .accumulate import AccumulatorShape, build_accumulator
 from .assembly import assemble, low_window
+from .cache import Record
 from .cells import CellKind, CellLibrary
 from .flow import FlowLibrary
 from .gates import GateLibrary, gate_library
-from .jobs import Record, cancelled
+from .jobs import cancelled
 from .netlist import Netlist, read_yosys_json
 from .one_hot import OneHotShape, build_one_hot_accumulator, one_hot_goal
 from .product_search import LINES, PRODUCT, anneal_product, product_goal, product_network
@@ -136,7 +136,7 @@ def _map_starts(rtlil: str, module: str, texts: FlowLibrary, yosys: Yosys) -> li
     }
     files.update({f"start{i}.abc": f"{script}\n" for i, script in enumerate(START_SCRIPTS)})
     found = []
-    folder = Path(tempfile.mkdtemp(prefix="nibblemac_"))
+    folder = make_scratch()
     try:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -144,7 +144,7 @@ def _map_starts(rtlil: str, module: str, texts: FlowLibrary, yosys: Yosys) -> li
         for index in range(len(START_SCRIPTS)):
             text = (folder / f"start{index}.json").read_text(encoding="utf-8")
             found.append(read_yosys_json(text, module))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise SynthesisError(f"{module} could not be mapped: {error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

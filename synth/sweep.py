@@ -3,15 +3,15 @@
 import contextlib
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..formats.errors import OutputError, SynthesisError
+from ..formats.errors import SynthesisError
 from ..formats.mac import MacSpec
+from ..formats.scratch import make_scratch
 from ..rtl.verilog import design_digest, to_rtlil, top_name
 from .cache import Cache, cache_key
 from .cells import CellLibrary
@@ -80,14 +80,8 @@ class Flow:
         )
 
     def known(self, task: Task) -> Mapped | None:
-        """Return a cached result, or None."""
-        record = self.cache.get(self.key(task))
-        if not isinstance(record, dict):
-            return None
-        try:
-            return Mapped.from_json(record)
-        except (TypeError, KeyError, ValueError):
-            return None
+        """Return a cached result, or None; a damaged one is told by a CacheWarning."""
+        return self.cache.read(self.key(task), Mapped.from_json)
 
     def run(
         self,
@@ -160,10 +154,7 @@ class Flow:
 @contextlib.contextmanager
 def _workdir() -> Iterator[Path]:
     """Give a new folder; it is kept where a failed run has left its files in it."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="nibblemac_"))
-    except OSError as error:
-        raise OutputError(f"No working folder can be made: {error}.") from error
+    folder = make_scratch()
     try:
         yield folder
     finally:

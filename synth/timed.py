@@ -6,16 +6,16 @@ none does. What counts in the end is :func:`.delay.measure_delay`'s figure; wher
 slower than the tables that sizing works on, the sizing aims so much lower.
 """
 
+import functools
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
-from ..formats.errors import OutputError, SynthesisError, UsageError
-from .cache import Cache, cache_key
+from ..formats.errors import SynthesisError, UsageError
+from ..formats.scratch import make_scratch
+from .cache import Cache, Record, cache_key
 from .cells import CellLibrary
 from .delay import Delay, engine_name, measure_delay
 from .delay_conditions import Conditions, Resolved
@@ -87,10 +87,7 @@ def map_for_speed(
     prepared = {recipe: recipe.prepare(flow.library) for recipe in recipes}
     starts: list[Start] = []
     failures: list[SynthesisError] = []
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="nibblemac_"))
-    except OSError as error:
-        raise OutputError(f"No working folder can be made: {error}.") from error
+    folder = make_scratch()
 
     def work(job: tuple[Design, TimedRecipe]) -> Mapped | SynthesisError:
         design, recipe = job
@@ -261,10 +258,9 @@ def size(
             "target": target,
         }
     )
-    record = None if cache is None else cache.get(key)
-    if isinstance(record, dict):
-        cells, area, ps = record["cells"], record["area"], record["ps"]
-        return Sized(cells=tuple(cells), area=float(area), ps=float(ps))
+    known = None if cache is None else cache.read(key, functools.partial(_sized, netlist))
+    if known is not None:
+        return known
     sizer = Sizer(netlist, library, conditions)
     for state in sizer.speed_up(target):
         if state.area > bound:
@@ -273,6 +269,18 @@ def size(
     if cache is not None:
         cache.put(key, asdict(sized))
     return sized
+
+
+def _sized(netlist: Netlist, record: Record) -> Sized:
+    """Return a cached choice of cells for a netlist; raises KeyError, TypeError or ValueError."""
+    cells, area, ps = record["cells"], record["area"], record["ps"]
+    if not isinstance(cells, list) or len(cells) != len(netlist.instances):
+        raise ValueError("its cells are not the netlist's")
+    if not all(isinstance(cell, str) for cell in cells):
+        raise TypeError("a cell has no name")
+    if type(area) is not float or type(ps) is not float:
+        raise TypeError("its figures are no numbers")
+    return Sized(cells=tuple(cells), area=area, ps=ps)
 
 
 def _result(
@@ -329,10 +337,4 @@ def mapping_key(flow: Flow, design: Design, recipe: TimedRecipe) -> str:
 
 
 def _known(cache: Cache, key: str) -> Mapped | None:
-    record = cache.get(key)
-    if not isinstance(record, dict):
-        return None
-    try:
-        return Mapped.from_json(record)
-    except (TypeError, KeyError, ValueError):
-        return None
+    return cache.read(key, Mapped.from_json)

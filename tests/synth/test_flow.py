@@ -92,12 +92,14 @@ INSTANCES = {
     for index, name in enumerate(name for name, count in CELLS.items() for _ in range(count))
 }
 GRAPH = {"modules": {"t": {"ports": {}, "cells": INSTANCES}}}
+CELL_LINES = [f"  {one['type']} {name} (\n  );" for name, one in INSTANCES.items()]
+NETLIST = "\n".join(["module t();", *CELL_LINES, "endmodule", ""])
 
 
 def fake(
     folder: Path,
     stat_json: object,
-    netlist: str = "module t(",
+    netlist: str = NETLIST,
     status: int = 0,
     graph: object = GRAPH,
 ) -> Yosys:
@@ -154,6 +156,12 @@ def test_untrustworthy_results_are_errors(tmp_path, stat_json: object, message: 
     assert "recipe amap on sky130hd" in str(caught.value)
     # The run is kept for a look.
     assert [path.name[:2] for path in tmp_path.iterdir() if path.name != "bin"] == ["t_"]
+
+
+@pytest.mark.parametrize("end", range(0, len(NETLIST) - 2, 7))
+def test_netlist_that_is_cut_is_an_error(tmp_path, end: int) -> None:
+    with pytest.raises(SynthesisError, match=r"without the top module|not whole"):
+        run(replace(design(), top="t"), fake(tmp_path, figures(), NETLIST[:end]), tmp_path)
 
 
 def test_netlist_without_the_top_is_an_error(tmp_path) -> None:
