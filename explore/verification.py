@@ -8,6 +8,7 @@ from pathlib import Path
 from ..formats.errors import OutputError
 from ..formats.folder import check_folder
 from ..formats.mac import MacSpec
+from ..formats.scratch import make_scratch
 from ..rtl.verilog import design_digest, to_rtlil, to_verilog_many, top_name
 from ..rtl.yosys import yosys_version
 from ..sim.design import Design
@@ -15,7 +16,7 @@ from ..sim.result import VerifyResult
 from ..sim.simulators import Simulator
 from ..sim.verify import verify
 from ..synth.area import Candidate
-from ..synth.cache import Cache, cache_key
+from ..synth.cache import Cache, Record, cache_key
 from ..synth.cell_models import cell_models
 from ..synth.cells import CellLibrary
 
@@ -34,9 +35,9 @@ def rtl_designs(pairs: Sequence[tuple[MacSpec, str]], cache: Cache) -> list[Desi
     ]
     texts: dict[str, str] = {}
     for key in keys:
-        record = cache.get(key)
-        if isinstance(record, dict) and isinstance(record.get("verilog"), str):
-            texts[key] = record["verilog"]
+        text = cache.read(key, _verilog)
+        if text is not None:
+            texts[key] = text
     missing = {k: pair for k, pair in zip(keys, pairs, strict=True) if k not in texts}
     for key, text in zip(missing, to_verilog_many(list(missing.values())), strict=True):
         texts[key] = text
@@ -51,6 +52,13 @@ def rtl_designs(pairs: Sequence[tuple[MacSpec, str]], cache: Cache) -> list[Desi
         )
         for key, (spec, architecture) in zip(keys, pairs, strict=True)
     ]
+
+
+def _verilog(record: Record) -> str:
+    text = record["verilog"]
+    if not isinstance(text, str):
+        raise TypeError("its Verilog is no text")
+    return text
 
 
 def netlist_designs(candidates: Sequence[Candidate], library: CellLibrary) -> list[Design]:
@@ -94,6 +102,15 @@ def verify_designs(
             cache=cache,
             keep_going=True,
         )
+
+
+@contextlib.contextmanager
+def models_folder(cache: Cache) -> Iterator[Path]:
+    """Give a folder for simulation models: the cache's, or a temporary one where it cannot be."""
+    folder = cache.folder / "simulation"
+    temporary = None if _can_hold_models(folder) else make_scratch()
+    try:
+        yield temporary or folder
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -59,12 +59,17 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file through a temporary one beside it that then takes its place.
 
+    A link stays, and the file that it names is written; a device or a pipe is written as it is.
     Raises :class:`OutputError` naming the path where that fails; nothing is left behind then.
     What killed processes left in the folder is removed.
     """
-    target = Path(path)
     temporary: str | None = None
     try:
+        if _is_special(Path(path)):
+            with Path(path).open("wb") as device:
+                device.write(data)
+            return
+        target = Path(path).resolve()
         sweep(target.parent.glob(f".{PREFIX}*"))
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{mark()}", suffix=".tmp")
         with os.fdopen(handle, "wb") as stream:
@@ -81,6 +86,15 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
                 Path(temporary).unlink()
 
 
+def _is_special(path: Path) -> bool:
+    """Return whether a path is a device, a pipe or an open file, and must not be replaced."""
+    if path.is_relative_to("/proc") or path.is_relative_to("/dev/fd"):
+        return True
+    if path in {Path("/dev/stdout"), Path("/dev/stderr")}:
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _umask() -> int:
     """Return the umask, which can only be read by setting it: one thread at a time."""
     with _UMASK:
@@ -91,14 +105,16 @@ def _umask() -> int:
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raise :class:`OutputError` where :func:`write_bytes` to ``path`` would; write nothing."""
-    target = Path(path)
     try:
+        target = Path(path).resolve()
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if _is_special(Path(path)):
+            return
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except (OSError, ValueError) as cause:
-        raise OutputError(f"{target} cannot be written: {reason(cause)}.") from cause
+        raise OutputError(f"{os.fspath(path)} cannot be written: {reason(cause)}.") from cause
 
 
 def reason(error: Exception) -> str:

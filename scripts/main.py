@@ -1,12 +1,16 @@
 """``nibblemac``: reads the command line, runs one command, turns errors into sentences."""
 
 import argparse
+import contextlib
+import errno
 import importlib
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from types import FrameType
 from typing import TextIO
 
 from ..formats.errors import NibblemacError
@@ -23,6 +27,9 @@ COMMANDS = (
     "doctor",
 )
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+#: What a disk or a limit says that is full: nobody's fault but the machine's.
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,13 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 only on success."""
     parser = build_parser()
     args = parser.parse_args(arguments)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _terminable():
         warnings.showwarning = _show_warning
         try:
-            return int(args.run(args))
+            code = int(args.run(args))
+            # What cannot be written must not be noticed after the exit code is settled.
+            sys.stdout.flush()
         except NibblemacError as error:
             print(f"nibblemac: {error}", file=sys.stderr)
             return error.exit_code
+        except _Terminated:
+            print(
+                "nibblemac: terminated; finished results are kept and need not be computed again.",
+                file=sys.stderr,
+            )
+            return EXIT_TERMINATED
         except KeyboardInterrupt:
             print(
                 "nibblemac: interrupted; finished results are kept and need not be computed again.",
@@ -66,9 +81,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             return EXIT_INTERRUPTED
         except BrokenPipeError:
-            # Whoever read our output has had enough; Python would complain again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read our output has had enough.
+            _close_output()
             return 1
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            where = error.filename or "the output"
+            print(f"nibblemac: {where} cannot be written: {error.strerror}.", file=sys.stderr)
+            _close_output()
+            return 1
+        return code
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: what runs is ended and tidied up as on Ctrl-C."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise _Terminated
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:
+        # Not in the main thread: whoever called us has the signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _close_output() -> None:
+    """Send what is left to nowhere: Python would complain again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(  # noqa: PLR0917 - the signature that Python calls

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..formats.errors import OutputError
+from ..formats.scratch import mark
 from .child import Job, Run
 from .design import Design, describe_designs
 from .modules import assemble
@@ -35,7 +36,7 @@ def run_model(
     started = time.monotonic()
     try:
         run.workdir.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="model-", dir=run.workdir)).absolute()
+        folder = Path(tempfile.mkdtemp(prefix=f"model-{mark()}", dir=run.workdir)).absolute()
         job = _write_files(folder, designs, dict(vectors), keys, run)
     except OSError as error:
         raise OutputError(

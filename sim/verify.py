@@ -3,6 +3,7 @@
 import math
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -13,7 +14,7 @@ from .child import Run
 from .design import Design, verification_key
 from .model import run_model
 from .result import VerifyResult
-from .runtime import prepare_runtime
+from .runtime import SimulationWarning, prepare_runtime
 from .simulators import Simulator, find_simulator
 from .stimulus import DEFAULT_SEED, make_vectors
 
@@ -231,7 +232,9 @@ def _known(record: object | None) -> VerifyResult | None:
         return None
     try:
         result = VerifyResult.from_json(record)
-    except DataError:
+    except DataError as error:
+        said = f"A kept verdict is damaged: {error} The design is simulated again."
+        warnings.warn(SimulationWarning(said), stacklevel=2)
         return None
     return result if result.passed else None
 

@@ -84,11 +84,17 @@ def _end_with_parent() -> None:
 
 def _take_runtime(runtime: Path, build_dir: Path) -> None:
     build_dir.mkdir(parents=True, exist_ok=True)
-    if runtime.is_dir():
-        for item in runtime.iterdir():
-            shutil.copyfile(item, build_dir / item.name)
+    taken = []
+    try:
+        for item in sorted(runtime.glob("*.o")):
+            taken.append(build_dir / item.name)
+            shutil.copyfile(item, taken[-1])
             # Newer than any source, even where an installer has kept times from another clock.
-            os.utime(build_dir / item.name, (FAR_FUTURE, FAR_FUTURE))
+            os.utime(taken[-1], (FAR_FUTURE, FAR_FUTURE))
+    except OSError:
+        # Another process has just taken them away, damaged: they are compiled anew.
+        for path in taken:
+            path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ a step; the Python one stands in where no compiler is. Which of the two ran is p
 """
 
 import array
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -18,6 +19,8 @@ import warnings
 from pathlib import Path
 
 from ..formats.errors import SynthesisError
+from ..formats.scratch import PREFIX, mark, sweep
+from ..rtl.process import run_process
 from .anneal import Annealed, Goal
 from .cache import CacheWarning, cache_folder
 from .gates import FORMS, Gate, GateLibrary, Values, arity
@@ -41,13 +44,14 @@ def kernel() -> ctypes.CDLL | None:
     """Return the compiled kernel, or None where it cannot be had; a failure warns once.
 
     The compiler is ``CXX`` from the environment, or g++, or c++. The library is kept beside the
-    cache, under the digest of its source, the compiler's version and the machine's kind.
+    cache, under the digest of its source, the compiler's version and the machine's kind, and its
+    own; where the cache cannot be written it is compiled for this process alone.
     """
     command = _compiler()
     if not command:
         return None
     try:
-        found = _loaded(_compiled(command))
+        found = _found(command)
     except (OSError, subprocess.SubprocessError) as error:
         warnings.warn(
             CacheWarning(
@@ -68,15 +72,6 @@ def engine() -> str:
     return f"native {hashlib.sha256(_source().encode()).hexdigest()[:12]}"
 
 
-def _loaded(path: Path) -> ctypes.CDLL:
-    try:
-        return ctypes.CDLL(os.fspath(path))
-    except OSError:
-        # A damaged file must not be found again.
-        path.unlink(missing_ok=True)
-        raise
-
-
 def _compiler() -> list[str]:
     """Return the compiler's command; ``CXX`` may hold arguments, as in ``ccache g++``."""
     given = os.environ.get("CXX", "").strip()
@@ -86,7 +81,8 @@ def _compiler() -> list[str]:
     return [found] if found else []
 
 
-def _compiled(command: list[str]) -> Path:
+def _found(command: list[str]) -> ctypes.CDLL:
+    """Return the library that is kept, or a new one; raises OSError or SubprocessError."""
     source = _source()
     version = subprocess.run(
         [*command, "--version"], capture_output=True, timeout=60, check=True
@@ -94,22 +90,51 @@ def _compiled(command: list[str]) -> Path:
     made_by = " ".join([*_COMPILE, *command[1:], platform.machine()])
     digest = hashlib.sha256(source.encode() + version + made_by.encode()).hexdigest()
     folder = cache_folder() / "kernel"
-    path = folder / f"anneal-{digest[:24]}.so"
-    if path.is_file():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        text = Path(name) / "anneal.cpp"
-        text.write_text(source, encoding="utf-8")
-        made = Path(name) / "anneal.so"
-        subprocess.run(
-            [*command, *_COMPILE, "-o", os.fspath(made), os.fspath(text)],
-            capture_output=True,
-            timeout=_COMPILE_SECONDS,
-            check=True,
+    for path in sorted(folder.glob(f"anneal-{digest[:24]}-*.so")):
+        # A library that is cut would end the process that reads beyond its end.
+        if path.stem.endswith(_sum(path)):
+            return ctypes.CDLL(os.fspath(path))
+        warnings.warn(
+            CacheWarning(f"The annealing kernel {path} is damaged; it is compiled again."),
+            stacklevel=4,
         )
-        made.replace(path)
-    return path
+        path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix=mark(), dir=_place(folder)) as name:
+        made = _compiled(command, source, Path(name))
+        found = ctypes.CDLL(os.fspath(made))
+        with contextlib.suppress(OSError):
+            made.replace(folder / f"anneal-{digest[:24]}-{_sum(made)}.so")
+    return found
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _place(folder: Path) -> Path | None:
+    """Return the folder, or None where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    sweep(folder.glob(f"{PREFIX}*"))
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _compiled(command: list[str], source: str, folder: Path) -> Path:
+    text, made, log = (folder / name for name in ("anneal.cpp", "anneal.so", "log"))
+    text.write_text(source, encoding="utf-8")
+    with log.open("wb") as stream:
+        status = run_process(
+            [*command, *_COMPILE, "-o", os.fspath(made), os.fspath(text)],
+            environment=os.environ,
+            log=stream,
+            timeout=_COMPILE_SECONDS,
+        )
+    if status:
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        raise ChildProcessError(f"it ended with code {status}: {said[-200:]}")
+    return made
 
 
 def can_anneal(network: Network) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..formats.errors import OutputError, SynthesisError, ToolError
+from ..formats.scratch import mark
 from ..rtl.process import run_process
 from .cells import CellLibrary
 from .delay_conditions import Resolved
@@ -82,7 +83,7 @@ def critical_path(
     """
     driven = drive(netlist, library, conditions)
     try:
-        with tempfile.TemporaryDirectory(prefix="nibblemac_sta_") as name:
+        with tempfile.TemporaryDirectory(prefix=mark()) as name:
             folder = Path(name)
             names = []
             for index, file in enumerate(liberty):
