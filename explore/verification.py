@@ -1,8 +1,8 @@
 """Verification of synthesised designs at both levels: the Verilog, and the mapped netlist."""
 
+import contextlib
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..formats.errors import OutputError
@@ -89,12 +89,10 @@ def verify_designs(
     Verilator's compiled runtime is kept in the cache's folder, for later runs, where that can be
     written and has no white space in its path, which Verilator's makefiles cannot handle.
     """
-    folder = cache.folder / "simulation"
-    temporary = None if _can_hold_models(folder) else Path(tempfile.mkdtemp(prefix="nibblemac_"))
-    try:
+    with models_folder(cache) as folder:
         return verify(
             designs,
-            workdir=temporary or folder,
+            workdir=folder,
             simulator=simulator,
             jobs=jobs,
             waves=waves,
