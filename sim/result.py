@@ -96,18 +96,22 @@ class VerifyResult:
     @classmethod
     def from_json(cls, record: object) -> "VerifyResult":
         """Rebuild a result; raises :class:`DataError` for a missing key or a wrong type."""
-        values = _values(cls, record, "A verification record")
+        values = typed_values(cls, record, "A verification record")
         failures = values["failures"]
         if not isinstance(failures, list):
             raise DataError(f"A verification record: failures is {failures!r:.60}, no list.")
         values["failures"] = tuple(
-            Failure(**_values(Failure, failure, "A failure record"))  # type: ignore[arg-type]
+            Failure(**typed_values(Failure, failure, "A failure record"))  # type: ignore[arg-type]
             for failure in failures
         )
         return cls(**values)  # type: ignore[arg-type]
 
 
-def _values(kind: type, record: object, where: str) -> dict[str, object]:
+def typed_values(kind: type, record: object, where: str) -> dict[str, object]:
+    """Return a record's values by the fields of ``kind``; ``where`` names it in errors.
+
+    Raises :class:`DataError` for a missing key, or a plain value of the wrong type.
+    """
     if not isinstance(record, dict):
         raise DataError(f"{where} is {record!r:.60}; it must be a JSON object.")
     values: dict[str, object] = {}
