@@ -23,6 +23,8 @@ MIN_BITS = 2
 MAX_BITS = 8
 MAX_GRID_BITS = 24
 MAX_TEXT = 500
+#: Two identifiers, a library's and a recipe's name must fit into a file's name together.
+MAX_IDENTIFIER = 64
 
 
 class Rounding(enum.StrEnum):
@@ -36,10 +38,11 @@ class Rounding(enum.StrEnum):
 class Format:
     """A number format of ``bits`` bits: ``2**bits`` integers indexed by code, and their unit.
 
-    Raises :class:`FormatError` for a name outside ``[A-Za-z0-9+-_.]{1,64}``, a grid whose length
-    is not ``2**bits``, grid values that are no integers or wider than 24 bits, a grid of one
-    value only, a unit outside 1e-18 to 1e18, or a description or source that is not one
-    printable line of at most 500 characters.
+    Raises :class:`FormatError` for a name outside ``[A-Za-z0-9+-_.]{1,64}`` or with an
+    :attr:`identifier` of more than 64 characters, a grid whose length is not ``2**bits``, grid
+    values that are no integers or wider than 24 bits, a grid of one value only, a unit outside
+    1e-18 to 1e18, or a description or source that is not one printable line of at most 500
+    characters.
     """
 
     name: str
@@ -58,6 +61,12 @@ class Format:
             )
         if not re.search(r"[A-Za-z0-9]", self.name):
             raise FormatError(f"The format name {self.name!r} needs at least one letter or digit.")
+        if len(self.identifier) > MAX_IDENTIFIER:
+            raise FormatError(
+                f"The format name {shown(self.name)} is too long: in Verilog, where + and . are "
+                f"written out, it has {len(self.identifier)} characters; at most {MAX_IDENTIFIER} "
+                "are possible."
+            )
         where = f"Format {self.name}"
         _check_bits(self.bits, where)
         _check_grid(self.grid, self.bits, where)

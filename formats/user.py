@@ -21,6 +21,7 @@ import tomllib
 from decimal import Decimal
 from fractions import Fraction
 
+from .accuracy import REFERENCES
 from .derive import MAX_TOP, checked_top
 from .errors import FormatError
 from .exact import exact_number, shown
@@ -35,7 +36,8 @@ def load_format(path: str | os.PathLike[str]) -> Format:
     """Read a format from a TOML file.
 
     Raises :class:`FormatError` naming file, key and value for anything that is not as the module's
-    docstring says, and for a catalogue name with other levels than the catalogue's.
+    docstring says, for a catalogue name with other levels than the catalogue's, and for the
+    names of unquantized baselines (FP16 and the like).
     """
     where = os.fspath(path)
     record = _parse(read_text(path, FormatError), where)
@@ -225,6 +227,11 @@ def _from_levels(
 
 
 def _refuse_taken_name(own: Format, where: str) -> None:
+    if own.name.upper() in REFERENCES:
+        raise FormatError(
+            f"{where}: name is {own.name!r}, which stands for an unquantized baseline in tables of "
+            "accuracy; choose another name."
+        )
     try:
         known = find_format(own.name)
     except FormatError:

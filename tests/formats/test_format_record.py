@@ -31,6 +31,8 @@ GOOD = {
         ({"name": "x" * 65}, ["1 to 64"]),
         ({"name": 4}, ["name 4"]),
         ({"name": "+-_."}, ["at least one letter"]),
+        ({"name": "x" + "+" * 11}, ["too long", "67 characters", "64"]),
+        ({"name": "a." * 32}, ["too long", "192 characters"]),
         ({"bits": 1}, ["bits is 1"]),
         ({"bits": 9}, ["bits is 9"]),
         ({"bits": True}, ["bits is True"]),

@@ -186,6 +186,7 @@ TWO = f"{NAME}bits = 2\n"
         (HEAD + "levels = " + "[" * 20_000, ["nested too deeply"]),
         ('name = "SF4"\nbits = 4\n' + GRID + "unit = 1", ["'SF4'", "choose another name"]),
         ('name = "sf4-nu7"\nbits = 4\n' + GRID + "unit = 1", ["'sf4-nu7'", "another name"]),
+        ('name = "fp16"\nbits = 4\n' + GRID + "unit = 1", ["'fp16'", "baseline", "another name"]),
         (
             'name = "int4"\nbits = 4\n' + GRID + 'unit = 2\nrounding = "ties-to-even"',
             ["'int4'", "INT4", "another name"],
