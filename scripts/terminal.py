@@ -27,7 +27,7 @@ def print_table(table: "TextTable", *, title: str = "", file: TextIO | None = No
     console = Console(file=stream, width=None if stream.isatty() else _PIPED_WIDTH)
     shown = Table(
         box=box.SIMPLE_HEAD,
-        title=title or None,
+        title=Text(title) if title else None,
         title_justify="left",
         pad_edge=False,
         padding=(0, 1 if _fits(table, console.width) else 0, 0, 0),
@@ -36,7 +36,7 @@ def print_table(table: "TextTable", *, title: str = "", file: TextIO | None = No
         header = f"{column.group}\n{column.label}" if column.group else column.label
         # Where the terminal is narrow, headings and names of designs are broken, figures never.
         shown.add_column(
-            header,
+            Text(header),  # not markup: a metric may be called anything
             justify="right" if column.numeric else "left",
             no_wrap=position == 0 or column.label == "format",
             overflow="fold",
