@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from .files import read_text
 MAX_BYTES = 64 * 2**20
 MAX_CELL = 10_000
 MAX_COLUMNS = 1_000
+# Cells are printed: an escape sequence could tell a terminal anything.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,13 +40,16 @@ def load_csv(path: Path) -> CsvTable:
 def parse_csv(text: str, source: str = "CSV") -> CsvTable:
     """Read CSV text; ``source`` names it in errors.
 
-    Raises :class:`DataError` for NUL characters, broken quotes, an empty or repeated column name,
+    Raises :class:`DataError` for control characters, broken quotes, an empty or repeated column name,
     a row with too few or too many cells, cells longer than 10,000 characters, or no rows.
     """
     text = text.removeprefix("\ufeff")
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{source}, line {line}: a NUL character; the file is no CSV text.")
+    control = _CONTROL.search(text)
+    if control is not None:
+        line = text.count("\n", 0, control.start()) + 1
+        raise DataError(
+            f"{source}, line {line}: the control character {control[0]!r}; the file is no CSV text."
+        )
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: tuple[str, ...] | None = None
     rows: list[tuple[int, tuple[str, ...]]] = []

@@ -97,7 +97,9 @@ WRONG = {
     "empty header": (HEADER + ",\n" + GOOD + ",x\n", "line 1: column 8 has no name"),
     "repeated header": (HEADER + ",Value\n" + GOOD + ",1\n", "'Value' stands there twice"),
     "semicolons": (long(GOOD).replace(",", ";"), "separated by commas"),
-    "NUL": (long(GOOD, GOOD.replace("Phi", "P\0i")), "line 3: a NUL"),
+    "NUL": (long(GOOD, GOOD.replace("Phi", "P\0i")), "line 3: the control character"),
+    "escape": (long(GOOD, GOOD.replace("Phi", "P\x1b[2Ji")), "line 3: the control character"),
+    "C1": (long(GOOD, GOOD.replace("Phi", "P\x9b2Ji")), "line 3: the control character"),
     "open quote": (long(GOOD, '"' + GOOD), "line 3: "),
     "text after quote": (long('"Phi"-2' + GOOD[5:]), "line 2: "),
     "two values": (
