@@ -40,8 +40,8 @@ def load_csv(path: Path) -> CsvTable:
 def parse_csv(text: str, source: str = "CSV") -> CsvTable:
     """Read CSV text; ``source`` names it in errors.
 
-    Raises :class:`DataError` for control characters, broken quotes, an empty or repeated column name,
-    a row with too few or too many cells, cells longer than 10,000 characters, or no rows.
+    Raises :class:`DataError` for control characters, broken quotes, an empty or repeated column's
+    name, a row with too few or too many cells, cells longer than 10,000 characters, or no rows.
     """
     text = text.removeprefix("\ufeff")
     control = _CONTROL.search(text)

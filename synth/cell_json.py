@@ -32,6 +32,8 @@ ABOUT = (
     "units converted to um2, ps, fF, fJ, nW); 'notice' is those files' licence."
 )
 
+# A library's name becomes a part of files' names and stands in Liberty files and on pages.
+_LIBRARY_NAME = re.compile(r"[\w.+-]{1,64}")
 _NUMBER = frozenset((int, float))
 _LIMIT = 1e30
 _SENSES = ("positive_unate", "negative_unate", "non_unate")
@@ -39,7 +41,11 @@ _ARC_KINDS = ("combinational", "rising_edge", "falling_edge", "clear", "preset")
 
 
 def to_text(library: CellLibrary) -> str:
-    """Return the library as JSON text; :func:`from_text` is the inverse."""
+    """Return the library as JSON text; :func:`from_text` is the inverse.
+
+    Raises :class:`LibraryError` for a library's name that :func:`from_text` would refuse.
+    """
+    _check_library_name(library.name)
     record = {
         "schema": SCHEMA,
         "about": ABOUT,
@@ -173,7 +179,7 @@ def _library(record: dict[str, Any]) -> CellLibrary:
     if names != sorted(set(names)):
         raise LibraryError("its cells are not in order of distinct names.")
     return CellLibrary(
-        name=_text(record["name"]),
+        name=_check_library_name(_text(record["name"])),
         corner=Corner(
             process=_number(corner["process"]),
             voltage=_number(corner["voltage"]),
@@ -301,4 +307,12 @@ def check_name(name: str) -> str:
     """Return a cell's or pin's name; raises :class:`LibraryError` where it is no safe name."""
     if not NAME_PATTERN.fullmatch(name):
         raise LibraryError(f"{name!r:.60} is not a name for a cell or pin.")
+    return name
+
+
+def _check_library_name(name: str) -> str:
+    if not _LIBRARY_NAME.fullmatch(name):
+        raise LibraryError(
+            f"{name!r:.80} is not a library's name; use 1 to 64 letters, digits and + - _ . only."
+        )
     return name

@@ -1,6 +1,7 @@
 """Distilling Liberty: facts of a hand-written library, worked out by hand."""
 
 import hashlib
+import dataclasses
 import json
 from pathlib import Path
 
@@ -291,6 +292,10 @@ MUTATIONS = [
     ("cells", [{"name": "a", "area": 1, "leakage": 1e400, "inputs": [], "outputs": []}]),
     ("corner", {}),
     ("name", 3),
+    ("name", ""),
+    ("name", "../x"),
+    ("name", 'x") { } library ("y'),
+    ("name", "x" * 65),
     ("loads", [1, 2]),
     ("wire_load", [1]),
 ]
@@ -305,6 +310,11 @@ def test_malformed_json(tiny, key, value):
     del record[key]
     with pytest.raises(LibraryError, match=r"x\.json"):
         cell_json.from_text(json.dumps(record), "x.json")
+
+
+def test_a_name_that_is_none_is_not_written(tiny):
+    with pytest.raises(LibraryError, match="not a library's name"):
+        cell_json.to_text(dataclasses.replace(tiny, name="a b"))
 
 
 def test_not_json():
