@@ -1,7 +1,7 @@
 """Distilling Liberty: facts of a hand-written library, worked out by hand."""
 
-import hashlib
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
