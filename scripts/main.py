@@ -21,6 +21,7 @@ COMMANDS = (
     "area",
     "explore",
     "verify",
+    "mutate",
     "pareto",
     "sizes",
     "report",

@@ -143,9 +143,9 @@ class Counter:
         self._total = total
         self._update = update
 
-    def __call__(self, item: str) -> None:
-        """Count one more."""
-        self._done += 1
+    def __call__(self, item: str, more: int = 1) -> None:
+        """Count one more, or several."""
+        self._done += more
         self._update(self._done, self._total, item)
 
 

@@ -51,8 +51,9 @@ class Run:
 class Job:
     """One model: where, from what, and what to run in it.
 
-    An empty ``bench`` only builds. ``wave_file`` may be empty. ``runtime`` is the folder of
-    objects that Verilator's builds share, or empty.
+    An empty ``bench`` only builds; otherwise it is the file that ``test_module`` reads.
+    ``wave_file`` may be empty. ``runtime`` is the folder of objects that Verilator's builds share,
+    or empty.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Job:
     bench: str
     wave_file: str
     runtime: str
+    test_module: str = "nibblemac.sim.bench_mac"
 
     def write(self, run: Run) -> None:
         """Write the file that the worker reads."""
@@ -79,6 +81,7 @@ class Job:
             "test_args": ["--trace-file", waves] if waves and not is_icarus else [],
             "plusargs": plusargs,
             "bench": self.bench,
+            "test_module": self.test_module,
             "results": str(self.folder / "results.xml"),
             "seed": run.seed,
             "waves": bool(run.waves),

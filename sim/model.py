@@ -127,7 +127,7 @@ def _read_report(job: Job, count: int, status: int, what: str) -> Any:
     report = None
     with contextlib.suppress(OSError, ValueError):
         report = json.loads((job.folder / "report.json").read_text())
-    tests = _count_tests(job.folder / "results.xml")
+    tests = count_tests(job.folder / "results.xml")
     if status != 0:
         raise job.failed(what, f"broke off with exit status {status}")
     if report is None or tests is None:
@@ -144,7 +144,7 @@ def _read_report(job: Job, count: int, status: int, what: str) -> Any:
     return report
 
 
-def _count_tests(path: Path) -> tuple[int, int] | None:
+def count_tests(path: Path) -> tuple[int, int] | None:
     """Return the number of tests and of failed ones in cocotb's results file."""
     try:
         suites = ElementTree.parse(path).getroot().iter("testsuite")  # noqa: S314 - our own file

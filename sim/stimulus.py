@@ -1,9 +1,11 @@
 """Test vectors for a MAC, with what a correct one holds after every clock edge.
 
-Four phases: every pair of codes, each once with ``clear`` and once added to a running sum;
-``clear`` (and ``enable``) at any moment; sums of ``terms`` products at both extremes of the
-accumulator's range; and real data, Student's t tensors quantized by the torch reference, whose
-partial sums are the reference's own. No sum has more than ``terms`` products, so none may wrap.
+Every pair of codes, each once with ``clear`` and once added to a running sum; ``clear`` (and
+``enable``) at any moment; sums of ``terms`` products at both extremes of the accumulator's range;
+one sum that goes on from there, once around; and real data, Student's t tensors quantized by the
+torch reference, whose partial sums are the reference's own. But for the one that goes around, no
+sum has more than ``terms`` products. That one wraps as two's complement does, as in the
+specification that proofs are made against: it shows faults of high bits that show nowhere else.
 """
 
 import functools
@@ -23,6 +25,9 @@ REAL_BLOCK = 128
 REAL_NU = 5
 # Longer sums stop here: 2**20 products at each extreme would take minutes.
 LONGEST_SUM = 2**16
+# Sums of more terms do not go around: that takes up to four times as many steps.
+LONGEST_AROUND = 2**12
+AROUND_SHARE = 0.75
 HELD_STEPS = 6
 REFERENCE_BITS = 64
 
@@ -76,6 +81,7 @@ class _Stream:
     control: list[int] = field(default_factory=list)
     sums: list[int] = field(default_factory=list)
     products: int = 0
+    may_wrap: bool = False
 
     def begin(self, phase: str) -> None:
         self.phases.append((phase, len(self.control)))
@@ -100,11 +106,13 @@ class _Stream:
         if enable:
             self.products = 1 if clear else self.products + 1
             total = (0 if clear else total) + self.spec.product(weight, activation)
+            if self.may_wrap:
+                total = _wrapped(total, self.spec.accumulator_bits)
         self.weight.append(weight)
         self.activation.append(activation)
         self.control.append(CLEAR * clear | ENABLE * enable)
         self.sums.append(total if reference is None else reference)
-        if self.products > self.spec.terms:
+        if self.products > self.spec.terms and not self.may_wrap:
             raise AssertionError("A sum has more products than the accumulator must hold.")
 
 
@@ -145,6 +153,7 @@ def _reach_extremes(stream: _Stream) -> bool:
     spec = stream.spec
     complete = True
     smallest, largest = spec.product_range
+    farthest = max(largest, smallest, key=abs)
     for name, product in (("largest sum", largest), ("smallest sum", smallest)):
         stream.begin(name)
         pair = next(p for p in _pairs(spec) if spec.product(*p) == product)
@@ -154,8 +163,33 @@ def _reach_extremes(stream: _Stream) -> bool:
         complete = complete and length == (spec.terms if grows else 1)
         for index in range(length):
             stream.step(*pair, clear=index == 0)
+        if grows and product == farthest and spec.terms <= LONGEST_AROUND:
+            stream.begin("once around")
+            _go_around(stream, pair)
         stream.step(*stream.any_pair(), clear=True)
     return complete
+
+
+def _go_around(stream: _Stream, pair: tuple[int, int]) -> None:
+    """Add on, from the extreme that ``pair`` leads to past the other one.
+
+    The pair has the product of the largest magnitude, so three of four steps with it get there.
+    """
+    spec = stream.spec
+    low, high = spec.accumulator_range
+    left = (1 << spec.accumulator_bits) - (high - low)
+    stream.may_wrap = True
+    while left > 0:
+        weight, activation = pair if stream.random.random() < AROUND_SHARE else stream.any_pair()
+        stream.step(weight, activation, clear=False)
+        product = spec.product(weight, activation)
+        left -= product if spec.product(*pair) > 0 else -product
+    stream.may_wrap = False
+
+
+def _wrapped(value: int, bits: int) -> int:
+    half = 1 << (bits - 1)
+    return (value + half) % (2 * half) - half
 
 
 def _stream_real_data(stream: _Stream) -> None:

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         runner.test(
-            test_module="nibblemac.sim.bench_mac",
+            test_module=job["test_module"],
             hdl_toplevel=job["toplevel"],
             build_dir=build_dir,
             test_dir=job["test_dir"],
