@@ -6,9 +6,20 @@ own is shown to a user, and no traceback.
 
 
 class NibblemacError(Exception):
-    """Base of every error that a user can meet."""
+    """Base of every error that a user can meet.
+
+    As text it has escapes in the place of characters that cannot be printed, line breaks apart: it
+    quotes files and names, which could tell a terminal anything.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 class UsageError(NibblemacError, ValueError):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SHOWN = 5
+_MOST_SAID = 300
 
 
 def tensor_names(path: str | os.PathLike[str]) -> list[str]:
@@ -56,7 +57,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
         with safe_open(name, framework="pt", device="cpu") as handle:
             yield handle
     except SafetensorError as error:
-        raise DataError(f"{name} is no readable safetensors file: {error}.") from error
+        # The message quotes the file's own header, at any length.
+        said = " ".join(str(error).split()).rstrip(".")
+        said = said if len(said) <= _MOST_SAID else said[:_MOST_SAID] + "…"
+        raise DataError(f"{name} is no readable safetensors file: {said}.") from error
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise

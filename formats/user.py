@@ -18,7 +18,7 @@ import json
 import math
 import os
 import tomllib
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from .accuracy import REFERENCES
@@ -112,7 +112,10 @@ def _parse(text: str, where: str) -> dict[str, object]:
 
 
 def _decimal(text: str) -> Decimal:
-    return Decimal(text.replace("_", ""))
+    try:
+        return Decimal(text.replace("_", ""))
+    except InvalidOperation:  # exponents have bounds, though wide ones
+        raise ValueError(f"the number {text:.40} is out of all bounds") from None
 
 
 def _get(record: dict[str, object], key: str, where: str) -> object:

@@ -134,6 +134,7 @@ TWO = f"{NAME}bits = 2\n"
         (TWO + "levels = [0, 1, 1979-05-27, 3]", ["levels", "code 2", "date"]),
         (TWO + "levels = [0, 1, 1e999999999, 3]", ["levels", "code 2", "1e18"]),
         (TWO + "levels = [0, 1, 1e-999999999, 3]", ["levels", "code 2", "1e-18"]),
+        (TWO + "levels = [0, 1, 1e9223372036854775808, 3]", ["1e9223372036854775808", "bounds"]),
         (TWO + f"levels = [0, 1, 0x{'f' * 4000}, 3]", ["levels", "code 2", "16000 bits"]),
         (TWO + f"levels = [0, 1, {'9' * 5000}, 3]", ["not valid TOML"]),
         (TWO + "levels = 3", ["levels is 3", "list"]),
