@@ -19,6 +19,7 @@ from ..synth.recipes import Recipe
 from ..synth.sweep import Flow
 from .candidates import CandidateArea
 from .netlists import write_netlists
+from .proving import proofs_of, prove_candidates, with_proofs
 from .report import DesignFailure, ReportData, write_report
 from .verification import netlist_designs, rtl_designs, verify_designs
 
@@ -34,8 +35,9 @@ class Chain:
 
     @property
     def succeeded(self) -> bool:
-        """Whether every design was synthesised and verified."""
-        return not self.data.failures and all(one.passed for one in self.data.verifications)
+        """Whether every design was synthesised, verified and proven."""
+        checked = all(one.passed for one in self.data.verifications)
+        return not self.data.failures and checked and all(p.proven for p in self.data.proofs)
 
 
 def run_chain(
@@ -46,12 +48,14 @@ def run_chain(
     search: SearchSetup | None = None,
     simulator: Simulator | None,
     setup: MeasureSetup | None = None,
+    prove: bool = True,
     progress: Progress | None = None,
 ) -> Chain:
     """Synthesise each format in every architecture that serves it, and verify both levels.
 
     With a ``search`` its designs are candidates beside the recipes'.
-    Without a ``simulator`` nothing is verified, and the report says so. ``setup`` is what delay and
+    Without a ``simulator`` nothing is verified, without ``prove`` nothing is proven, and the report
+    says so. ``setup`` is what delay and
     power are measured under. ``progress`` is called
     with the step's name, how much is done, of how much, and the last item's name.
     """
@@ -73,15 +77,22 @@ def run_chain(
         setup=setup,
         progress=progress,
     )
+    best = smallest(found.candidates, each_architecture=True)
     verifications: list[VerifyResult] = []
+    results, proofs = list(found.results), []
+    if prove:
+        proved = prove_candidates(best, flow, progress=step("proof"))
+        proofs = proofs_of(proved)
+        by_candidate = {id(one.candidate): one for one in proved}
+        results = with_proofs(results, [by_candidate[id(one)] for one in found.chosen])
     if simulator is not None:
-        best = smallest(found.candidates, each_architecture=True)
         verifications = _verified(best, flow, simulator, step("simulation"))
     data = ReportData(
-        areas=tuple(found.results),
+        areas=tuple(results),
         candidates=tuple(CandidateArea.of(one) for one in found.candidates),
         formats=tuple(formats),
         verifications=tuple(verifications),
+        proofs=tuple(proofs),
         failures=tuple(
             DesignFailure(
                 format=failure.task.design.spec.weight.name,

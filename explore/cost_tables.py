@@ -7,6 +7,7 @@ from ..formats.published import PublishedHardware
 from ..synth.result import AreaResult
 from .areas import INT4, smallest_by_format
 from .overhead import chip_overhead
+from .proof_table import proof_mark
 from .text_table import Column, TextTable, heading, shown
 
 _FIGURES = (
@@ -50,6 +51,9 @@ _COMPARED = (
     "power_uw",
     "power_ratio_to_int4",
 )
+_PROOF = Column(
+    label="QED", numeric=False, meaning="Verilog and netlist equal the format's specification"
+)
 
 
 def area_table(areas: Sequence[AreaResult]) -> TextTable:
@@ -68,6 +72,7 @@ def area_table(areas: Sequence[AreaResult]) -> TextTable:
         Column(label="recipe", numeric=False),
         Column(label="effort", numeric=False, meaning="the search that found the design"),
         heading("search_seconds"),
+        _PROOF,
     )
     rows = []
     for name, area in best.items():
@@ -82,6 +87,7 @@ def area_table(areas: Sequence[AreaResult]) -> TextTable:
                 area.recipe,
                 area.effort,
                 shown("search_seconds", area.search_seconds),
+                proof_mark(area),
             )
         )
     return TextTable(columns=columns, rows=tuple(rows))
@@ -106,12 +112,13 @@ def cost_table(
         ),
         Column(label="architecture", numeric=False),
         Column(label="recipe", numeric=False),
+        _PROOF,
     )
     rows = []
     for name, area in best.items():
         figures = {_OURS: our_figures(area, int4), _PAPER: published_figures(published, name)}
         cells = [shown(one, figures[source].get(one)) for _, source, one in _TERMINAL]
-        rows.append((name, *cells, area.architecture, area.recipe))
+        rows.append((name, *cells, area.architecture, area.recipe, proof_mark(area)))
     return TextTable(columns=columns, rows=tuple(rows))
 
 

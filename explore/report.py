@@ -12,6 +12,7 @@ from ..formats.folder import write_folder
 from ..formats.mac import MacSpec
 from ..formats.published import PublishedHardware, published_hardware, published_quality
 from ..formats.record import Format
+from ..sim.proof import Proof
 from ..sim.result import VerifyResult
 from ..synth.result import AreaResult
 from ..synth.result import to_csv as areas_to_csv
@@ -26,6 +27,7 @@ from .frontier import Frontier, build_frontier
 from .frontier_io import frontier_to_json, points_to_csv
 from .interactive import POLICY, chart_html, draw_script, plotly_js
 from .plot import render_plot
+from .proof_table import proof_sentence, proof_table
 from .report_text import provenance, summary
 from .selection import Selection
 from .style import title as frontier_title
@@ -56,6 +58,7 @@ class ReportData:
     formats: tuple[Format, ...]
     candidates: tuple[CandidateArea, ...] = ()
     verifications: tuple[VerifyResult, ...] = ()
+    proofs: tuple[Proof, ...] = ()
     failures: tuple[DesignFailure, ...] = ()
     rows: tuple[AccuracyRow, ...] = field(default_factory=lambda: published_quality().rows)
     published: Mapping[str, PublishedHardware] = field(default_factory=published_hardware)
@@ -83,7 +86,8 @@ _FRONTIERS = (
 def write_report(data: ReportData, directory: Path) -> Path:
     """Write the report and return the path of its page, ``directory/index.html``.
 
-    Beside it: ``area.csv``, ``area.json``, ``verification.json``, ``conclusions.json``, and for
+    Beside it: ``area.csv``, ``area.json``, ``verification.json``, ``proofs.json``,
+    ``conclusions.json``, and for
     each frontier its points as CSV and JSON and its plots as PNG and SVG. The same data gives the
     same bytes. Raises :class:`DataError` for areas that cannot be compared, and
     :class:`OutputError` where the folder cannot be written; nothing is half-written then.
@@ -108,6 +112,7 @@ def render_report(data: ReportData) -> dict[str, bytes]:
         "area.csv": areas_to_csv(areas).encode(),
         "area.json": _json([area.to_json() for area in areas]),
         "verification.json": _json([result.to_json() for result in data.verifications]),
+        "proofs.json": _json([proof.to_json() for proof in data.proofs]),
         "conclusions.json": _json([_conclusion_record(item) for item in conclusions]),
     }
     if data.candidates:
@@ -190,7 +195,14 @@ def _page(
     return template.render(
         policy=POLICY,
         version=data.version,
-        summary=summary(areas, tried, data.verifications, conclusions, frontiers),
+        summary=summary(
+            areas,
+            tried,
+            verifications=data.verifications,
+            proofs=proof_sentence(data.proofs),
+            conclusions=conclusions,
+            frontiers=frontiers,
+        ),
         provenance=provenance(areas, data.verifications, data.machine, data.version),
         comparison_table=comparison_table(areas, data.published),
         area_table=area_table(areas),
@@ -198,6 +210,9 @@ def _page(
         accumulator_table=accumulator_table(listed, data.published),
         architecture_table=architecture_table(tried, _refusals(listed, tried)),
         verification_table=verification_table(data.verifications) if data.verifications else None,
+        proof_table=proof_table(data.proofs) if data.proofs else None,
+        proof_methods=sorted({proof.method for proof in data.proofs}),
+        unproven=[proof for proof in data.proofs if not proof.proven],
         wrong=[result for result in data.verifications if not result.passed],
         failures=data.failures,
         sections=sections,

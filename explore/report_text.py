@@ -15,11 +15,16 @@ from .text_table import shown
 def summary(
     areas: Sequence[AreaResult],
     tried: Sequence[SizedDesign],
+    *,
     verifications: Sequence[VerifyResult],
+    proofs: str,
     conclusions: Sequence[Conclusion],
     frontiers: Mapping[str, Frontier],
 ) -> list[str]:
-    """Return the findings, one sentence each; ``frontiers`` are by heading."""
+    """Return the findings, one sentence each.
+
+    ``proofs`` is the sentence on proofs; ``frontiers`` are by heading.
+    """
     formats = {area.format for area in areas}
     architectures = {one.architecture for one in tried}
     recipes = {one.recipe for one in tried}
@@ -37,6 +42,7 @@ def summary(
         )
     else:
         lines.append("No design was verified for this report.")
+    lines.append(proofs)
     lines += _speed_and_energy(areas)
     for heading, frontier in frontiers.items():
         front = ", ".join(point.format for point in frontier.front)

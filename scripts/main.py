@@ -21,6 +21,7 @@ COMMANDS = (
     "area",
     "explore",
     "verify",
+    "prove",
     "mutate",
     "pareto",
     "sizes",

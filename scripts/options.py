@@ -112,6 +112,15 @@ def add_synthesis(parser: argparse.ArgumentParser) -> None:
     add_jobs(parser)
 
 
+def add_no_prove(parser: argparse.ArgumentParser) -> None:
+    """Add --no-prove."""
+    parser.add_argument(
+        "--no-prove",
+        action="store_true",
+        help="do not prove the designs that are shown; the table says so",
+    )
+
+
 def add_effort(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the search's effort, its seed and its time limit."""
     parser.add_argument(
@@ -126,7 +135,7 @@ def add_effort(parser: argparse.ArgumentParser, default: str) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=positive_seconds,
         metavar="S",
         help="end the search after S seconds, with the best found until then",
     )
@@ -137,7 +146,8 @@ def add_effort(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def _seconds(text: str) -> float:
+def positive_seconds(text: str) -> float:
+    """Return a positive number of seconds, or refuse the argument."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")

@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 from .measuring import add_measuring, setup_of
-from .options import add_effort, add_synthesis, flow_of, search_of
+from .options import add_effort, add_no_prove, add_synthesis, flow_of, search_of
 from .terminal import print_conditions, print_table, progress_bars
 
 HELP = "all of it for the whole catalogue, as a page with tables and plots"
 DESCRIPTION = (
-    "Take every format of the catalogue through Verilog, synthesis, verification at both levels "
-    "and the frontier; write DIR/index.html with tables and plots, and the data, Verilog and "
-    "netlists beside it. Finished results are kept in a cache: a second run takes seconds."
+    "Take every format of the catalogue through Verilog, synthesis, proof and verification at "
+    "both levels and the frontier; write DIR/index.html with tables and plots, and the data, "
+    "Verilog and netlists beside it. Finished results are kept in a cache: a second run takes seconds."
 )
 EXAMPLES = ("nibblemac report -o out", "nibblemac report -o out-sg13g2 --library sg13g2")
 
@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-verify", action="store_true", help="do not simulate; the page says that it was not"
     )
+    add_no_prove(parser)
     add_synthesis(parser)
     add_effort(parser, default="standard")
     add_measuring(parser)
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from ..explore.chain import run_chain, write_chain
     from ..explore.cost_tables import cost_table
+    from ..explore.proof_table import NOT_PROVEN, proof_sentence
     from ..formats.folder import check_folder
     from ..formats.lookup import all_formats
     from ..formats.mac import MacSpec
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
             search=search,
             setup=setup,
             simulator=simulator,
+            prove=not args.no_prove,
             progress=progress,
         )
     page = write_chain(chain, flow, directory)
@@ -60,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
     print_conditions(chain.data.areas)
     passed = sum(result.passed for result in chain.data.verifications)
     print(f"verified: {passed} of {len(chain.data.verifications)} designs")
+    print(NOT_PROVEN if args.no_prove else proof_sentence(chain.data.proofs))
+    for proof in chain.data.proofs:
+        if not proof.proven:
+            print(f"nibblemac: {proof.describe()}", file=sys.stderr)
     for result in chain.data.verifications:
         if not result.passed:
             print(result.describe(), file=sys.stderr)

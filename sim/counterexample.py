@@ -58,7 +58,8 @@ def steps_to(spec: MacSpec, total: int) -> list[Step] | None:
     far = max(pairs) if total > 0 else min(pairs)
     whole = abs(total) // abs(far) if far and (far > 0) == (total > 0) else 0
     for short in range(min(whole, 3) + 1):
-        rest = _few(sorted(pairs, key=abs), total - (whole - short) * far)
+        missing = total - (whole - short) * far
+        rest = [] if not missing and whole > short else _few(sorted(pairs, key=abs), missing)
         if rest is None:
             continue
         products = [far] * (whole - short) + rest

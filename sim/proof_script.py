@@ -1,7 +1,7 @@
 """The Yosys scripts of a proof: a design in its harness, made small, given to the SAT solver."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .specification import HARNESS, ProductForm
@@ -17,6 +17,7 @@ REGISTERS_FILE, STATE, NEXT = "registers.json", "register_state", "register_next
 PROVEN_FILE = "proven.txt"
 #: SAT sweeping: merges nodes of design and specification that ABC proves equal.
 SWEEP = "strash; ifraig; scleanup; strash; fraig; strash\n"
+INPUTS = ("weight", "activation", "clear", "enable")
 SHOWN = ("weight", "activation", "clear", "accumulator", "expected")
 
 
@@ -61,29 +62,52 @@ def load_lines(*, sweep: bool, top: str = HARNESS, harness: bool = True) -> list
     return lines
 
 
-def proof_script(attempt: Attempt, *, latency: int, enable: bool, seconds: int) -> str:
-    """Return the script that proves the contract's transition from any state.
-
-    A model against it is written to :data:`TRACE_FILE`.
-    """
-    shown = [*SHOWN, "enable"] if enable else SHOWN
+def proof_script(attempt: Attempt, *, latency: int, seconds: int) -> str:
+    """Return the script that proves the contract's transition from any state."""
     return "\n".join(
         [
-            *load_lines(sweep=attempt.sweep),
-            "chformal -lower",
-            "opt_clean",
-            f"select -assert-count 1 {HARNESS}/t:$assert",
+            *_assertion_lines(attempt),
             f"sat -verify -tempinduct -prove-asserts -maxsteps {latency + 1} -timeout {seconds} "
-            + " ".join(f"-show {name}" for name in shown)
-            + f" -dump_json {TRACE_FILE} {HARNESS}",
+            f"{HARNESS}",
             f"tee -q -o {PROVEN_FILE} log proven",
             "",
         ]
     )
 
 
-def replay_script(steps: Sequence[dict[str, int]], *, waves: str) -> str:
-    """Return the script that runs given inputs, with a wrong sum behind the last.
+def search_script(
+    attempt: Attempt, where: Mapping[str, int], *, latency: int, enable: bool, seconds: int
+) -> str:
+    """Return the script that looks for a wrong transition; its trace is :data:`TRACE_FILE`.
+
+    ``where`` gives values at the edge at which the accumulator is about to go wrong.
+    """
+    sets = " ".join(
+        f"-set-at {1 if name in INPUTS else latency} {name} {value}"
+        for name, value in where.items()
+    )
+    shown = " ".join(f"-show {name}" for name in ([*SHOWN, "enable"] if enable else SHOWN))
+    return "\n".join(
+        [
+            *_assertion_lines(attempt),
+            f"sat -seq {latency + 1} -prove-asserts -prove-skip {latency} {sets} {shown} "
+            f"-timeout {seconds} -dump_json {TRACE_FILE} {HARNESS}",
+            "",
+        ]
+    )
+
+
+def _assertion_lines(attempt: Attempt) -> list[str]:
+    return [
+        *load_lines(sweep=attempt.sweep),
+        "chformal -lower",
+        "opt_clean",
+        f"select -assert-count 1 {HARNESS}/t:$assert",
+    ]
+
+
+def replay_script(steps: Sequence[dict[str, int]], *, latency: int, waves: str) -> str:
+    """Return the script that runs given inputs, with a wrong sum behind one of them.
 
     Trace and waveform ``waves`` are written if there is such a run; the first step starts from
     whatever state the solver picks, and values that the design leaves undefined are its choice too.
@@ -95,14 +119,13 @@ def replay_script(steps: Sequence[dict[str, int]], *, waves: str) -> str:
     ]
     shown = " ".join(f"-show {name}" for name in (*steps[0], "accumulator", "expected"))
     count = len(steps) + 1
-    sets.append(f"-set-at {count} wrong 1")
     return "\n".join(
         [
             *load_lines(sweep=False),
-            "chformal -remove",
+            "chformal -lower",
             "opt_clean",
-            f"sat -seq {count} {' '.join(sets)} {shown} -dump_json {TRACE_FILE} "
-            f"-dump_vcd {waves} {HARNESS}",
+            f"sat -seq {count} -prove-asserts -prove-skip {latency} {' '.join(sets)} {shown} "
+            f"-dump_json {TRACE_FILE} -dump_vcd {waves} {HARNESS}",
             "",
         ]
     )

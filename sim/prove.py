@@ -36,6 +36,7 @@ from .proof_script import (
     proof_script,
     registers_script,
     replay_script,
+    search_script,
 )
 from .specification import ProductForm, harness_verilog, product_forms
 from .verify import VerificationCache
@@ -192,10 +193,7 @@ def proof_key(design: Design, yosys: Yosys) -> str:
         PROOF_VERSION,
         design.top,
         [harness_verilog(spec, design.top, attempt.form) for attempt in attempts],
-        [
-            proof_script(attempt, latency=spec.latency, enable=spec.enable, seconds=1)
-            for attempt in attempts
-        ],
+        [proof_script(attempt, latency=spec.latency, seconds=1) for attempt in attempts],
         SWEEP,
         sorted(yosys.tools.items()),
         [hashlib.sha256(text.encode()).hexdigest() for text in design.texts()],
@@ -279,9 +277,8 @@ class _Run:
     def _attempt(self, attempt: Attempt, seconds: float) -> _Decision:
         spec = self._design.spec
         self._write(HARNESS_FILE, harness_verilog(spec, self._design.top, attempt.form))
-        script = proof_script(
-            attempt, latency=spec.latency, enable=spec.enable, seconds=max(1, int(seconds))
-        )
+        limit = max(1, int(seconds))
+        script = proof_script(attempt, latency=spec.latency, seconds=limit)
         method = self._method(attempt)
         answer = self._solve("proof.ys", script, seconds)
         if answer == "yes":
@@ -290,14 +287,30 @@ class _Run:
             return Verdict.PROVEN, method, None, ""
         if answer == "time":
             return Verdict.UNPROVEN, method, None, "the time ran out"
-        example = self._replayed(read_trace(self._folder / TRACE_FILE))
-        if example is None:
-            why = (
-                "from a state that no sum of the format's products was found to have reached, the "
-                "next sum is wrong"
+        # A wrong sum right behind a clear is the plainest; else one from where sums can be.
+        taken = {"enable": 1} if spec.enable and not spec.registered_product else {}
+        for where in ({"clear": 1, **taken}, {"inside": 1, "clear": 0}, {"inside": 1}):
+            text = search_script(
+                attempt, where, latency=spec.latency, enable=spec.enable, seconds=limit
             )
-            return Verdict.UNPROVEN, method, None, why
-        return Verdict.REFUTED, f"{method}; replayed from a clear on", example, ""
+            (self._folder / TRACE_FILE).unlink(missing_ok=True)
+            self._write("search.ys", text)
+            self._run_script("search.ys", seconds)
+            if not (self._folder / TRACE_FILE).is_file():
+                continue
+            example = self._replayed(read_trace(self._folder / TRACE_FILE))
+            if example is not None:
+                method = f"{method}; replayed from a clear on"
+                return Verdict.REFUTED, method, example, ""
+        why = (
+            "from a state that no sum of the format's products was found to have reached, the "
+            "next sum is wrong"
+        )
+        return Verdict.UNPROVEN, method, None, why
+
+    def _run_script(self, name: str, seconds: float) -> None:
+        limit = max(5.0, seconds * 1.5)
+        self._yosys.run(name, self._folder, timeout=limit, cancel=self._cancel)
 
     def _solve(self, name: str, script: str, seconds: float) -> str:
         """Run a script; return ``yes``, ``no`` or ``time``."""
@@ -305,9 +318,7 @@ class _Run:
         for leftover in (PROVEN_FILE, TRACE_FILE):
             (self._folder / leftover).unlink(missing_ok=True)
         try:
-            self._yosys.run(
-                name, self._folder, timeout=max(5.0, seconds * 1.5), cancel=self._cancel
-            )
+            self._run_script(name, seconds)
         except ToolError as error:
             said = str(error)
             if any(text in said for text in _TIMEOUT):
@@ -347,7 +358,6 @@ class _Run:
         if path is None:
             return None
         steps = [*path, last]
-        expected = sum_of(spec, steps)
         idle = [last] * (latency - 1)
         inputs = [self._inputs(step) for step in [*steps, *idle]]
         waves = ""
@@ -356,20 +366,25 @@ class _Run:
             name = re.sub(r"[^\w+.-]", "_", self._design.name)
             waves = str(self._waves / f"{name}.vcd")
         (self._folder / TRACE_FILE).unlink()
-        self._write("replay.ys", replay_script(inputs, waves="trace.vcd"))
+        self._write("replay.ys", replay_script(inputs, latency=latency, waves="trace.vcd"))
         limit = max(30.0, self._deadline - time.monotonic())
         self._yosys.run("replay.ys", self._folder, timeout=limit, cancel=self._cancel)
         trace_file = self._folder / TRACE_FILE
         if not trace_file.is_file():
             return None
-        got = signed(read_trace(trace_file)["accumulator"][-1], bits)
-        if got == expected:
+        values = read_trace(trace_file)["accumulator"]
+        for count in range(1, len(steps) + 1):
+            got = signed(values[count + latency - 1], bits)
+            expected = sum_of(spec, steps[:count])
+            if got != expected:
+                break
+        else:
             return None
         if waves:
             partial = Path(f"{waves}.part")
             shutil.copyfile(self._folder / "trace.vcd", partial)
             partial.replace(waves)
-        return Counterexample(steps=tuple(steps), expected=expected, got=got, waves=waves)
+        return Counterexample(steps=tuple(steps[:count]), expected=expected, got=got, waves=waves)
 
     def _inputs(self, step: Step) -> dict[str, int]:
         inputs = {

@@ -38,6 +38,8 @@ def product_forms(spec: MacSpec) -> tuple[ProductForm, ...]:
 def harness_verilog(spec: MacSpec, top: str, form: ProductForm) -> str:
     """Return the module :data:`HARNESS`: the design ``top``, and its contract as an assertion."""
     width = spec.accumulator_bits
+    low, high = (limit * (spec.terms - 1) for limit in spec.product_range)
+    low, high = min(low, 0), max(high, 0)
     inputs = {"clear": 1, "weight": spec.weight.bits, "activation": spec.activation.bits}
     if spec.enable:
         inputs["enable"] = 1
@@ -71,6 +73,9 @@ def harness_verilog(spec: MacSpec, top: str, form: ProductForm) -> str:
         f"  reg [{spec.latency - 1}:0] begun = 0;",
         "  always @(posedge clk) begun <= {begun, 1'b1};",
         "  (* keep *) wire wrong = expected != accumulator;",
+        # Where sums can be that leave room for one more product.
+        f"  (* keep *) wire inside = accumulator >= {_literal(low, width)}"
+        f" && accumulator <= {_literal(high, width)};",
         f"  always @* if (begun[{spec.latency - 1}]) assert (!wrong);",
         "endmodule",
         "",

@@ -167,7 +167,7 @@ def survey(
 
     candidates, failures = map_candidates(flow, tasks, count)
     if search is not None and search.effort.searched:
-        searched, failed = _searched(flow, specs, architectures, search, progress)
+        searched, failed = search_candidates(flow, specs, architectures, search, progress)
         candidates += searched
         failures += failed
     best = smallest(candidates)
@@ -203,13 +203,17 @@ def survey(
     )
 
 
-def _searched(
+def search_candidates(
     flow: Flow,
     specs: Sequence[MacSpec],
     architectures: Sequence[str],
     setup: SearchSetup,
-    progress: Callable[[str, int, int, str], None] | None,
+    progress: Callable[[str, int, int, str], None] | None = None,
 ) -> tuple[list[Candidate], list[Failure]]:
+    """Search the smallest design of each MAC, or take it from the store; return what failed too.
+
+    ``progress`` is as in :func:`survey`.
+    """
     stored = _stored(flow, specs, setup)
     specs = [spec for spec in specs if spec not in stored]
     if not specs:

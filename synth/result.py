@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..formats.csv_table import CsvTable, load_csv, parse_csv
@@ -30,6 +30,9 @@ class AreaResult:
 
     ``effort`` names the search that found the design; ``search_seconds`` are the seconds it took,
     and ``seconds`` those of the design's own synthesis.
+
+    ``proof`` has the verdicts on its Verilog (``rtl``) and on its netlist (``netlist``): proven,
+    refuted or unproven; and ``method`` and ``seconds``. It is empty where nothing was to be proven.
     """
 
     format: str
@@ -62,10 +65,16 @@ class AreaResult:
     unmeasured: str
     effort: str
     search_seconds: float
+    proof: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> bool:
+        """Whether its Verilog and its netlist are proven to compute what the format says."""
+        return self.proof.get("rtl") == self.proof.get("netlist") == "proven"
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON types; :meth:`from_json` is the inverse."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {**values, **{name: dict(values[name]) for name in _MAPPINGS}}
 
     @classmethod
@@ -77,24 +86,24 @@ class AreaResult:
         if not isinstance(record, dict):
             raise DataError(f"{where} is {record!r:.60}; it must be a JSON object.")
         values: dict[str, object] = {}
-        for field in fields(cls):
-            if field.name not in record:
-                raise DataError(f"{where} lacks the key {field.name!r}.")
-            value = record[field.name]
-            if field.type in (float, _OPTIONAL) and type(value) is int:
+        for item in fields(cls):
+            if item.name not in record:
+                raise DataError(f"{where} lacks the key {item.name!r}.")
+            value = record[item.name]
+            if item.type in (float, _OPTIONAL) and type(value) is int:
                 value = float(value)
-            if not _has_type(value, field.type) or (
+            if not _has_type(value, item.type) or (
                 type(value) is float and not math.isfinite(value)
             ):
                 raise DataError(
-                    f"{where}: {field.name} is {value!r:.60}, of the wrong type or not finite."
+                    f"{where}: {item.name} is {value!r:.60}, of the wrong type or not finite."
                 )
-            values[field.name] = value
+            values[item.name] = value
         return cls(**values)  # type: ignore[arg-type]
 
 
 _OPTIONAL = float | None
-_MAPPINGS = ("cells", "tools", "conditions")
+_MAPPINGS = ("cells", "tools", "conditions", "proof")
 
 
 def _has_type(value: object, expected: object) -> bool:
@@ -111,10 +120,11 @@ def _has_type(value: object, expected: object) -> bool:
 def to_csv(results: Iterable[AreaResult]) -> str:
     """Return the results as CSV with one row each.
 
-    ``cells``, ``tools`` and ``conditions`` are JSON objects; what was not measured is empty.
+    ``cells``, ``tools``, ``conditions`` and ``proof`` are JSON objects; what was not measured is
+    empty.
     """
     stream = io.StringIO()
-    names = [field.name for field in fields(AreaResult)]
+    names = [item.name for item in fields(AreaResult)]
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     for result in results:
@@ -140,7 +150,7 @@ def load_areas(path: Path) -> Sequence[AreaResult]:
 
 
 def _from_table(table: CsvTable) -> Sequence[AreaResult]:
-    missing = [field.name for field in fields(AreaResult) if field.name not in table.header]
+    missing = [item.name for item in fields(AreaResult) if item.name not in table.header]
     if missing:
         raise DataError(f"{table.source}, line 1: the column {missing[0]!r} is missing.")
     return [
@@ -151,21 +161,21 @@ def _from_table(table: CsvTable) -> Sequence[AreaResult]:
 
 def _from_row(row: Mapping[str, str], where: str) -> AreaResult:
     record: dict[str, object] = {}
-    for field in fields(AreaResult):
-        text = row[field.name]
+    for item in fields(AreaResult):
+        text = row[item.name]
         try:
-            if field.type is str:
-                record[field.name] = text
-            elif field.type is int:
-                record[field.name] = int(text)
-            elif field.type == _OPTIONAL and not text:
-                record[field.name] = None
-            elif field.type in (float, _OPTIONAL):
-                record[field.name] = float(text)
+            if item.type is str:
+                record[item.name] = text
+            elif item.type is int:
+                record[item.name] = int(text)
+            elif item.type == _OPTIONAL and not text:
+                record[item.name] = None
+            elif item.type in (float, _OPTIONAL):
+                record[item.name] = float(text)
             else:
-                record[field.name] = json.loads(text)
+                record[item.name] = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{where}: {field.name} is {text!r:.60}, which cannot be read as a value."
+                f"{where}: {item.name} is {text!r:.60}, which cannot be read as a value."
             ) from error
     return AreaResult.from_json(record, where)

@@ -58,7 +58,7 @@ def test_ratios_stand_beside_the_papers_in_the_terminal(three):
     row = cells(cost_table(three, published_hardware()), "E2M1")
     assert list(row.values()) == [
         *("E2M1", "900.0", "262.4", "0.900", "1.060", "7,500", "1,250.0", "1,500.0", "150.0"),
-        *("0.750", "1.023", "signed", "plain"),
+        *("0.750", "1.023", "signed", "plain", "–"),
     ]
     assert list(cells(cost_table(three, published_hardware()), "Mine").values())[9:11] == [
         "1.500",
@@ -86,7 +86,11 @@ def test_what_was_not_measured_is_a_dash_and_says_why(area, three):
     row = cells(cost_table(alone, published_hardware()), "E2M1")
     assert list(row.values())[5:11] == ["–", "–", "–", "–", "–", "1.023"]
     assert conditions(alone) == [("not measured", "INT4, E2M1: The library has no timing.")]
-    assert not [line for line in summary(alone, alone, [], [], {}) if "path" in line]
+    assert not [
+        line
+        for line in summary(alone, alone, verifications=[], proofs="", conclusions=[], frontiers={})
+        if "path" in line
+    ]
     check_comparable([*three, alone[1]])
 
 
@@ -107,7 +111,7 @@ def test_a_frequency_that_a_design_cannot_reach_is_told(three):
 
 
 def test_the_summary_names_the_extremes(three):
-    lines = summary(three, three, [], [], {})
+    lines = summary(three, three, verifications=[], proofs="", conclusions=[], frontiers={})
     assert "Energy per MAC: from 1,500.0 fJ (E2M1) to 3,000.0 fJ (Mine)." in lines
     assert "Critical path: from 6,000 ps (INT4) to 7,500 ps (E2M1)." in lines
 

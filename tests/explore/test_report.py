@@ -97,7 +97,8 @@ def test_the_folder_holds_data_and_pictures(contents):
         for kind in ("png", "svg")
     }
     tables = {f"frontier-{key}.{kind}" for key in ("phi2", "seven") for kind in ("csv", "json")}
-    rest = {"area.csv", "area.json", "verification.json", "conclusions.json", "index.html"}
+    records = {"area", "verification", "proofs", "conclusions"}
+    rest = {"area.csv", "index.html", *(f"{name}.json" for name in records)}
     assert contents.keys() == plots | tables | rest
     assert list(contents)[-1] == "index.html"
 
@@ -177,6 +178,7 @@ def test_a_small_report_says_what_is_missing(area):
         "area.csv",
         "area.json",
         "verification.json",
+        "proofs.json",
         "conclusions.json",
         "index.html",
     }

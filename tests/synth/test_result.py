@@ -40,7 +40,7 @@ RESULT = AreaResult(
     search_seconds=12.5,
 )
 
-text = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=20)
+text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20)
 numbers = st.floats(0, 1e9)
 
 
