@@ -1,6 +1,7 @@
 """Verification of synthesised designs at both levels: the Verilog, and the mapped netlist."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ from ..synth.area import Candidate
 from ..synth.cache import Cache, Record, cache_key
 from ..synth.cell_models import cell_models
 from ..synth.cells import CellLibrary
+
+# White space, quotes, colons, dollars and the like end a name, or start another, in Verilator's
+# makefiles.
+_PLAIN_PATH = re.compile(r"[\w/.,+@%=~^-]+")
 
 
 def rtl_designs(pairs: Sequence[tuple[MacSpec, str]], cache: Cache) -> list[Design]:
@@ -87,7 +92,7 @@ def verify_designs(
     """Simulate the designs with what the cache knows; keep_going, so that each has a verdict.
 
     Verilator's compiled runtime is kept in the cache's folder, for later runs, where that can be
-    written and has no white space in its path, which Verilator's makefiles cannot handle.
+    written and has nothing in its path that means something to a makefile.
     """
     with models_folder(cache) as folder:
         return verify(
@@ -115,7 +120,7 @@ def models_folder(cache: Cache) -> Iterator[Path]:
 
 
 def _can_hold_models(folder: Path) -> bool:
-    if any(character.isspace() for character in str(folder)):
+    if not _PLAIN_PATH.fullmatch(str(folder)):
         return False
     try:
         check_folder(folder)
