@@ -12,7 +12,8 @@ HELP = "all of it for the whole catalogue, as a page with tables and plots"
 DESCRIPTION = (
     "Take every format of the catalogue through Verilog, synthesis, proof and verification at "
     "both levels and the frontier; write DIR/index.html with tables and plots, and the data, "
-    "Verilog and netlists beside it. Finished results are kept in a cache: a second run takes seconds."
+    "Verilog and netlists beside it. Finished results are kept in a cache: a second run takes "
+    "seconds."
 )
 EXAMPLES = ("nibblemac report -o out", "nibblemac report -o out-sg13g2 --library sg13g2")
 
