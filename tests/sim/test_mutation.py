@@ -307,7 +307,7 @@ def test_faults_are_killed_where_they_first_show(spec: MacSpec, fates):
 
 
 def test_a_fault_beyond_the_range_is_killed_by_the_sum_that_goes_around(spec: MacSpec, fates):
-    assert make_vectors(spec).phase(fates.killed_at[5]) == "once around"
+    assert make_vectors(spec).phase(fates.killed_at[5]) == "around"
 
 
 def test_what_is_equivalent_or_never_met_lives(fates):

@@ -21,8 +21,8 @@ from nibblemac.sim.vectors import CLEAR, ENABLE, Vectors
 
 
 def around(vectors: Vectors) -> range:
-    """Return the steps whose products the sum has that goes once around."""
-    at = [name for name, _ in vectors.phases].index("once around")
+    """Return the steps whose products the sum has that goes around."""
+    at = [name for name, _ in vectors.phases].index("around")
     return range(vectors.phases[at][1], vectors.phases[at + 1][1] - 1)
 
 
@@ -124,7 +124,7 @@ def test_both_extremes_of_the_accumulator_are_reached_and_but_once_not_passed(sp
     assert vectors.full_length
 
 
-def test_one_sum_goes_once_around(spec: MacSpec):
+def test_one_sum_goes_around(spec: MacSpec):
     vectors = make_vectors(spec)
     low, high = spec.accumulator_range
     steps = around(vectors)
