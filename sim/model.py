@@ -46,6 +46,18 @@ def run_model(
     status = job.execute(run, what)
     report = _read_report(job, len(designs), status, what)
     seconds = (time.monotonic() - started) / len(designs)
+    try:
+        failures = [
+            tuple(_failure(vectors[key], step, bits) for step, bits in verdict["first"])
+            for key, verdict in zip(keys, report["verdicts"], strict=True)
+        ]
+        compared = [verdict["steps"] for verdict in report["verdicts"]]
+        cocotb = str(report["cocotb"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise job.failed(what, "left malformed results") from error
+    # Each accumulator value is compared, or it is no verdict.
+    if compared != [len(vectors[key]) - vectors[key].latency + 1 for key in keys]:
+        raise job.failed(what, "left results of other steps than it was given")
     results = [
         VerifyResult(
             format=design.spec.weight.name,
@@ -55,16 +67,18 @@ def run_model(
             level=design.level,
             cases=verdict["steps"],
             wrong=verdict["failures"],
-            failures=tuple(_failure(vectors[key], step, bits) for step, bits in verdict["first"]),
+            failures=first,
             error="",
             full_length=vectors[key].full_length,
             seconds=round(seconds, 3),
             simulator=run.simulator.name,
-            cocotb=report["cocotb"],
+            cocotb=cocotb,
             seed=run.seed,
             waves=job.wave_file,
         )
-        for design, key, verdict in zip(designs, keys, report["verdicts"], strict=True)
+        for design, key, verdict, first in zip(
+            designs, keys, report["verdicts"], failures, strict=True
+        )
     ]
     shutil.rmtree(folder, ignore_errors=True)
     return results
@@ -125,7 +139,7 @@ def _read_report(job: Job, count: int, status: int, what: str) -> Any:
     if status == BUILD_FAILED:
         raise job.failed(what, "could not be built")
     report = None
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         report = json.loads((job.folder / "report.json").read_text())
     tests = count_tests(job.folder / "results.xml")
     if status != 0:
@@ -136,6 +150,8 @@ def _read_report(job: Job, count: int, status: int, what: str) -> Any:
         report["verdicts"].sort(key=lambda verdict: verdict["design"])
         indices = [verdict["design"] for verdict in report["verdicts"]]
         is_clean = all(verdict["failures"] == 0 for verdict in report["verdicts"])
+        if not all(type(verdict["failures"]) is int for verdict in report["verdicts"]):
+            raise TypeError("failures are counted")  # noqa: TRY301 - said once, below
     except (KeyError, TypeError, AttributeError) as error:
         raise job.failed(what, "left malformed results") from error
     # The bench's own verdicts and cocotb's must agree, and there must be one for each design.
@@ -156,6 +172,8 @@ def count_tests(path: Path) -> tuple[int, int] | None:
 
 
 def _failure(vectors: Vectors, step: int, bits: str) -> Failure:
+    if type(step) is not int or not 0 <= step < len(vectors) or not bits:
+        raise ValueError(f"there is no step {step!r:.40}")
     source = vectors.source(step)
     got = bits
     if set(bits) <= {"0", "1"}:

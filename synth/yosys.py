@@ -19,6 +19,7 @@ YOSYS_KINDS = (YOWASP, NATIVE)
 OLDEST_NATIVE = (0, 60)
 DEFAULT_TIMEOUT = 300.0
 LOG_TAIL_LINES = 5
+LOG_TAIL_CHARACTERS = 500
 
 # The working folder is the only one that the WebAssembly Yosys is shown: scripts name files
 # without a folder, and the same script runs in a native Yosys.
@@ -76,7 +77,8 @@ class Yosys:
             raise ToolError(f"{self.command[0]} cannot be started: {error}.") from error
         if status != 0:
             raise SynthesisError(
-                f"{self.kind} {self.version} ended with code {status} on {script}: {_tail(folder)}"
+                f"{self.kind} {self.version} ended with code {status} on {script}: "
+                f"{_tail(folder).rstrip('.')}."
             )
 
 
@@ -88,9 +90,10 @@ def _tail(folder: Path) -> str:
         if path.is_file():
             lines += path.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line.strip() for line in lines if line.startswith("ERROR")]
-    if errors:
-        return errors[-1]
-    return " / ".join(line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()) or "no log"
+    said = errors[-1:] or [line.strip() for line in lines[-LOG_TAIL_LINES:] if line.strip()]
+    text = " / ".join(said)[-LOG_TAIL_CHARACTERS:]
+    # Whatever a broken tool printed must not reach a terminal as it is.
+    return "".join(c if c.isprintable() else "?" for c in text) or "no log"
 
 
 def find_yosys(kind: str = YOWASP) -> Yosys:
