@@ -177,9 +177,8 @@ def _wide_rows(table: CsvTable, header: tuple[str, ...]) -> Iterator[tuple[int, 
     }
     if not metrics:
         raise DataError(f"{where}: there is no column with a metric, such as 'perplexity'.")
-    names = [column.name.lower() for column in metrics.values()]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(column.name.lower() for column in metrics.values()).items():
+        if count > 1:
             raise DataError(f"{where}: the metric {name!r:.80} has more than one column.")
     for line, cells in table.rows:
         here = f"{table.source}, line {line}"
@@ -223,15 +222,15 @@ def _number(text: str, where: str) -> float:
 def _resolver(names: Iterable[str]) -> Callable[[str], str | None]:
     from .lookup import find_format  # noqa: PLC0415 - the catalogue derives levels when imported
 
-    known = {name.casefold(): name for name in (*REFERENCES, *names)}
+    known: dict[str, str | None] = {name.casefold(): name for name in (*REFERENCES, *names)}
 
     def resolve(name: str) -> str | None:
         key = name.casefold()
         if key not in known:
             try:
-                known[key] = find_format(name).name
+                known[key] = find_format(name, hint=False).name
             except FormatError:
-                return None
+                known[key] = None
         return known[key]
 
     return resolve
@@ -241,7 +240,7 @@ def _unknown_name(name: str, where: str, names: Iterable[str]) -> str:
     from .lookup import all_formats  # noqa: PLC0415
 
     known = {k.casefold(): k for k in (*REFERENCES, *names, *(f.name for f in all_formats()))}
-    near = difflib.get_close_matches(name.casefold(), known, n=1)
+    near = difflib.get_close_matches(name.casefold()[:80], known, n=1)
     hint = f" Did you mean {known[near[0]]}?" if near else ""
     return (
         f"{where}, column 'format': {name!r:.80} is no known format.{hint} "

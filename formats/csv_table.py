@@ -84,6 +84,11 @@ def _checked_header(header: tuple[str, ...], where: str) -> tuple[str, ...]:
     for number, name in enumerate(header, 1):
         if not name:
             raise DataError(f"{where}: column {number} has no name; give every column one.")
+        if len(name) > MAX_CELL:
+            raise DataError(
+                f"{where}: the name of column {number} has {len(name)} characters; at most "
+                f"{MAX_CELL} are read."
+            )
         if name.lower() in seen:
             raise DataError(f"{where}: the column {name!r:.80} stands there twice.")
         seen.add(name.lower())

@@ -43,12 +43,12 @@ def all_formats() -> tuple[Format, ...]:
     return CATALOG
 
 
-def find_format(name: str) -> Format:
+def find_format(name: str, *, hint: bool = True) -> Format:
     """Return the format of that name.
 
-    Raises :class:`FormatError` for an unknown name, with the names closest to it, for an NF or SF
-    name whose bits, ν or top is out of range, and for codes in an order that :func:`.recode`
-    refuses.
+    Raises :class:`FormatError` for an unknown name, with the names closest to it (``hint``; to find
+    them takes long where many names are asked for), for an NF or SF name whose bits, ν or top is
+    out of range, and for codes in an order that :func:`.recode` refuses.
     """
     if not isinstance(name, str):
         raise FormatError(f"A format's name must be text, not {shown(name)}.")
@@ -57,15 +57,16 @@ def find_format(name: str) -> Format:
         return found
     recoded = split_recoded_name(name.strip())
     if recoded is not None:
-        return recode(find_format(recoded[0]), recoded[1])
+        return recode(find_format(recoded[0], hint=hint), recoded[1])
     match = _DERIVED.fullmatch(name.strip())
     if match is not None:
         return _derived(name, match)
     known = {**{key: f.name for key, f in _BY_NAME.items()}, "all": "all"}
-    close = difflib.get_close_matches(name.strip().casefold()[:80], known, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(known[key] for key in close)}?" if close else ""
+    key = name.strip().casefold()[:80]
+    close = difflib.get_close_matches(key, known, n=3, cutoff=0.5) if hint else []
+    guess = f" Did you mean {' or '.join(known[key] for key in close)}?" if close else ""
     raise FormatError(
-        f"The format {shown(name)} is unknown.{hint} `nibblemac formats` lists the catalogue; "
+        f"The format {shown(name)} is unknown.{guess} `nibblemac formats` lists the catalogue; "
         "NF and SF also take -nu and -top, as in SF4-nu7-top31; for a format of your own give the "
         "path of a TOML file."
     )

@@ -41,10 +41,11 @@ _HIGHER = frozenset(
         "top5",
     }
 )
+# No blanks before and after: a run of them would be tried from each of them.
 _SUFFIX = re.compile(
-    r"\s*(?:\[\s*(?P<a>lower|higher)\s*\]|:\s*(?P<b>lower|higher))\s*$", re.IGNORECASE
+    r"(?:\[\s*+(?P<a>lower|higher)\s*+\]|:\s*+(?P<b>lower|higher))$", re.IGNORECASE
 )
-_UNIT = re.compile(r"\s*\((?P<unit>[^()]*)\)\s*$")
+_UNIT = re.compile(r"\((?P<unit>[^()]*+)\)$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +63,8 @@ def metric_column(header: str, where: str) -> MetricColumn:
     Raises :class:`DataError` where neither the name nor a suffix tells the direction, or where
     the words of the name contradict each other.
     """
-    suffix = _SUFFIX.search(header)
-    rest = header[: suffix.start()] if suffix else header
+    suffix = _SUFFIX.search(header.rstrip())
+    rest = (header[: suffix.start()] if suffix else header).rstrip()
     unit = _UNIT.search(rest)
     name = (rest[: unit.start()] if unit else rest).strip()
     if not name:

@@ -195,7 +195,7 @@ def _library(record: dict[str, Any]) -> CellLibrary:
             Source(file=_text(name), sha256=_text(sha256)) for name, sha256 in record["sources"]
         ),
         notice="\n".join(_text(line) for line in record["notice"]),
-        dropped={_text(reason): int(count) for reason, count in record["dropped"].items()},
+        dropped={_text(reason): _count(count) for reason, count in record["dropped"].items()},
     )
 
 
@@ -295,6 +295,12 @@ def _numbers(values: object) -> tuple[float, ...]:
 
 def _number(value: object) -> float:
     return _numbers([value])[0]
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _LIMIT:
+        raise TypeError(f"{value!r:.40} is not a count")
+    return value
 
 
 def _text(value: object) -> str:

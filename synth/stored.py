@@ -20,6 +20,8 @@ from .netlist_verilog import to_verilog
 CHECK = "accumulator values of 128 dot products of random codes against the integer reference"
 _MOST_INSTANCES = 2**16
 _MOST_NETS = 2**20
+#: Of figures and seconds: what cannot overflow where it is multiplied.
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +98,7 @@ class Stored:
         if not isinstance(record, dict) or not isinstance(record["provenance"], dict):
             raise TypeError("it is no design")
         figure, said = record["figure"], record["provenance"]
-        if type(figure) not in (int, float) or not 0 < figure < math.inf:
+        if type(figure) not in (int, float) or not 0 < figure < _LARGEST:
             raise ValueError("its figure is no positive number")
         values: dict[str, object] = {}
         for field in fields(Provenance):
@@ -106,6 +108,8 @@ class Stored:
                 not isinstance(value, wanted) or isinstance(value, bool)
             ):
                 raise TypeError(f"its {field.name} is {value!r:.40}")
+            if isinstance(value, (int, float)) and not abs(value) < _LARGEST:
+                raise ValueError(f"its {field.name} is too large")
             values[field.name] = value
         tools = values["tools"]
         if not isinstance(tools, dict) or not all(isinstance(v, str) for v in tools.values()):
