@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from .mutants import (
 )
 from .mutation_result import EQUIVALENT, KILLED, LIVE, UNPROVEN, MutantVerdict, MutationResult
 from .proof import Proof, Verdict
-from .runtime import prepare_runtime
+from .runtime import SimulationWarning, prepare_runtime
 from .simulators import Simulator
 from .stimulus import DEFAULT_SEED, make_vectors
 
@@ -198,7 +199,9 @@ class _Work:
         record = self._setup.cache.get(self._setup.key(subject))
         try:
             result = MutationResult.from_json(record) if record is not None else None
-        except DataError:
+        except DataError as error:
+            said = f"A kept result is damaged: {error} The mutants are examined again."
+            warnings.warn(SimulationWarning(said), stacklevel=2)
             return None
         if result is None or not result.is_settled:
             return None

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from nibblemac.explore.mutation_files import (
 from nibblemac.formats.errors import DataError
 from nibblemac.scripts import main as command
 from nibblemac.sim import mutation
-from nibblemac.sim.mutation_result import KILLED, LIVE, MutationResult
+from nibblemac.sim.child import Run
+from nibblemac.sim.mutation_result import KILLED, LIVE
+from nibblemac.sim.runtime import prepare_runtime, runtime_folder
+from nibblemac.sim.simulators import find_simulator
 from nibblemac.sim.stimulus import make_vectors
 from nibblemac.synth.cache import ENVIRONMENT
-
-FEW = ("--count", "16")
 
 
 def call(*arguments: object) -> int:
@@ -34,52 +36,67 @@ def call(*arguments: object) -> int:
 
 @pytest.fixture
 def own_cache(tmp_path: Path, cache_folder: Path, monkeypatch) -> Path:
-    """Give a cache without results, but with Verilator's runtime where there is one."""
+    """Give a cache without results, but with Verilator's runtime from the one of all tests."""
+    run = Run(
+        simulator=find_simulator(),
+        workdir=cache_folder / "simulation",
+        waves=None,
+        seed=1,
+        timeout=300,
+        jobs=1,
+        cancel=threading.Event(),
+    )
+    prepare_runtime(run)
     folder = tmp_path / "cache"
-    for ready in (cache_folder / "simulation").glob("runtime-????????????"):
+    ready = Path(runtime_folder(run))
+    if ready.name:
         shutil.copytree(ready, folder / "simulation" / ready.name)
     monkeypatch.setenv(ENVIRONMENT, str(folder))
     return folder
 
 
-def without_times(results: tuple[MutationResult, ...]) -> list[MutationResult]:
-    return [replace(result, seconds=0.0) for result in results]
-
-
 def test_every_mutant_is_killed_or_equivalent(capsys, tmp_path: Path, own_cache: Path) -> None:
     json_file, csv_file = tmp_path / "m.json", tmp_path / "m.csv"
     files = ("--json", json_file, "--csv", csv_file)
-    assert call("mutate", "E2M0", "INT3", *FEW, "--jobs", "2", *files) == 0
+    assert call("mutate", "INT3", "--count", "16", *files) == 0
     captured = capsys.readouterr()
-    assert "mutants: 32 of 32" in captured.err
-    results = mutation_from_json(json_file.read_text())
-    assert [(one.format, one.architecture) for one in results] == [
-        ("E2M0", "sign-magnitude"),
-        ("INT3", "sign-magnitude"),
-    ]
-    for one in results:
-        assert one.passed
-        assert len(one.verdicts) == 16
-        assert {verdict.step is None for verdict in one.of(KILLED)} == {False}
-        assert f"{one.format} " in captured.out
-    killed = sum(len(one.of(KILLED)) for one in results)
-    assert f"{killed} of {killed} mutants killed, {32 - killed} equivalent set" in captured.out
-    assert coverage_from_csv(csv_file.read_text()) == tuple(coverage_of(one) for one in results)
+    assert "mutants: 16 of 16" in captured.err
+    (result,) = mutation_from_json(json_file.read_text())
+    assert (result.format, result.architecture, result.seed) == ("INT3", "sign-magnitude", 1)
+    assert result.passed
+    assert len(result.verdicts) == 16
+    killed = result.of(KILLED)
+    assert {one.step is None for one in killed} == {False}
+    assert f"{len(killed)} of {len(killed)} mutants killed" in captured.out
+    assert f"{16 - len(killed)} equivalent set aside" in captured.out
+    assert coverage_from_csv(csv_file.read_text()) == (coverage_of(result),)
     # Again: all from the cache, the same bytes.
     before = json_file.read_bytes(), csv_file.read_bytes()
-    assert call("mutate", "E2M0", "INT3", *FEW, *files) == 0
+    assert call("mutate", "INT3", "--count", "16", *files) == 0
     assert (json_file.read_bytes(), csv_file.read_bytes()) == before
-    # Elsewhere, anew, alone: the same but for the time.
+
+
+@pytest.mark.fuzz
+def test_results_are_the_same_but_for_the_time(tmp_path: Path, own_cache: Path) -> None:
+    """Whatever the jobs, the other designs, the hash seed, the locale and the folder."""
+    formats = ("E2M0", "INT3", "APoT4")
+    assert call("mutate", *formats, "--jobs", "2", "--json", tmp_path / "m.json") == 0
+    results = mutation_from_json((tmp_path / "m.json").read_text())
+    assert [one.format for one in results] == list(formats)
+    assert [len(one.verdicts) for one in results] == [200] * 3
     shutil.rmtree(own_cache / "records")
-    found = subprocess.run(
-        [sys.executable, "-m", "nibblemac.scripts", "mutate", "INT3", *FEW, "--json", "-"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert without_times(mutation_from_json(found.stdout)) == without_times(results[1:])
+    for one in results:
+        words = ["mutate", one.format, "--jobs", "1", "--json", "-"]
+        found = subprocess.run(
+            [sys.executable, "-m", "nibblemac.scripts", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (again,) = mutation_from_json(found.stdout)
+        assert replace(again, seconds=0.0) == replace(one, seconds=0.0)
 
 
 def test_a_crippled_testbench_lets_mutants_live(
