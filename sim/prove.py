@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -38,13 +39,15 @@ from .proof_script import (
     replay_script,
     search_script,
 )
-from .specification import ProductForm, harness_verilog, product_forms
+from .runtime import SimulationWarning
+from .specification import harness_verilog, product_forms
 from .verify import VerificationCache
 
 #: Part of every cache key: raise it when scripts or checks change.
 PROOF_VERSION = 1
 DEFAULT_TIMEOUT = 120.0
 FIRST_LOOK = 10.0
+WIDE_BITS = 12
 _REFUTED = "proof did fail"
 _TIMEOUT = ("proof did time out", "ran longer than")
 
@@ -206,7 +209,8 @@ def _known(record: object | None, design: Design) -> Proof | None:
         return None
     try:
         proof = Proof.from_json(record)
-    except DataError:
+    except DataError as error:
+        warnings.warn(SimulationWarning(f"A kept proof is damaged: {error}"), stacklevel=2)
         return None
     same = (proof.format, proof.architecture) == (design.spec.weight.name, design.architecture)
     return proof if proof.proven and same and proof.level == design.level else None
@@ -221,7 +225,11 @@ def _attempts(spec: MacSpec) -> list[Attempt]:
     forms = product_forms(spec)
     swept = [Attempt(form=form, sweep=True) for form in forms]
     plain = [Attempt(form=form, sweep=False) for form in forms]
-    return [*plain, *swept] if forms == (ProductForm.TABLE,) else [*swept, *swept, *plain]
+    return [*swept, *swept, *plain] if _is_wide(spec) else [*plain, *swept]
+
+
+def _is_wide(spec: MacSpec) -> bool:
+    return spec.weight.bits + spec.activation.bits > WIDE_BITS
 
 
 _Decision = tuple[Verdict, str, Counterexample | None, str]
@@ -260,8 +268,8 @@ class _Run:
                 break
             share = left / (len(attempts) - number)
             # A form that suits the design is settled soon; one that does not would take it all.
-            first_of_several = len(product_forms(self._design.spec)) > 1 > number // 2
-            seconds = min(share, FIRST_LOOK) if first_of_several else share
+            look = _is_wide(self._design.spec) and number < len(attempts) // 3
+            seconds = min(share, FIRST_LOOK) if look else share
             decision = self._attempt(attempt, seconds)
             if decision[0] is not Verdict.UNPROVEN:
                 return decision

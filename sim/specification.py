@@ -17,7 +17,7 @@ from ..formats.record import Format
 
 HARNESS = "nibblemac_proof"
 #: A product table with more code bits than this takes the tools too long to read.
-TABLE_BITS = 12
+TABLE_BITS = 9
 
 
 class ProductForm(StrEnum):
