@@ -59,7 +59,8 @@ def rtlil_to_verilog(designs: Sequence[str]) -> list[str]:
         lines = [line for line in process.stderr.splitlines() if line.strip()]
         reason = next((line for line in lines if "ERROR" in line), " ".join(lines[-1:]))
         raise ToolError(
-            f"Amaranth's Yosys ended with code {process.returncode} while writing Verilog: {reason}"
+            f"Amaranth's Yosys ended with code {process.returncode} while writing Verilog: "
+            f"{reason.rstrip('.')}."
         )
     texts = process.stdout.split(_HEADER)[1:]
     if len(texts) != len(designs):

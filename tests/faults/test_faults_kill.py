@@ -23,15 +23,21 @@ def without_times(path: Path) -> object:
         rows = json.loads(path.read_text())
     assert rows
     assert all(row.pop(name) is not None for row in rows for name in TIMES)
+    for row in rows:
+        proof = row["proof"]
+        row["proof"] = json.loads(proof) if isinstance(proof, str) else proof
+        if row["proof"]:
+            assert row["proof"].pop("seconds")
+            assert row["proof"]["rtl"] == row["proof"]["netlist"] == "proven"
     return rows
 
 
-def sweep(commands, tiny, out: Path, **extra):
+def sweep(commands, tiny, out: Path, *options: str, **extra):
     """The command of the sweep: two formats, four recipes."""
     return commands.nibblemac(
         "area", *tiny, "--terms", "4", "--architecture", "sign-magnitude", "--recipe", "all",
         "--yosys", "yosys", "--jobs", "2", "--no-store",
-        "--csv", out / "a.csv", "--json", out / "a.json", "--netlists", out / "netlists",
+        "--csv", out / "a.csv", "--json", out / "a.json", "--netlists", out / "netlists", *options,
         **extra,
     )  # fmt: skip
 
@@ -52,13 +58,13 @@ def wait_for(events: int, started, commands) -> bool:
     return started.process.poll() is None
 
 
-def killed_sweeps(commands, tiny, tmp_path, faults, *, moments, seed) -> None:
+def killed_sweeps(commands, tiny, tmp_path, faults, *options, moments, seed) -> None:
     """Kill a sweep at so many moments, go on, and compare with an undisturbed one."""
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
     out, calm = tmp_path / "out", tmp_path / "calm"
     out.mkdir()
     calm.mkdir()
-    whole = sweep(commands, tiny, calm, NIBBLEMAC_CACHE=str(tmp_path / "calm-cache"))
+    whole = sweep(commands, tiny, calm, *options, NIBBLEMAC_CACHE=str(tmp_path / "calm-cache"))
     code, _, err = whole.finish()
     assert code == 0, err
     tasks = len([event for event in commands.events("synth.ys") if event[0] == "start"])
@@ -68,7 +74,7 @@ def killed_sweeps(commands, tiny, tmp_path, faults, *, moments, seed) -> None:
     before: dict = {}
     for number in range(moments):
         with faults("kill -9 of a sweep"):
-            started = sweep(commands, tiny, out, FAULTS_SLEEP="0.02")
+            started = sweep(commands, tiny, out, *options, FAULTS_SLEEP="0.02")
             base = len(commands.events())
             share = rng.randrange(2 * tasks // moments)
             alive = wait_for(base + 1 + share, started, commands)
@@ -86,7 +92,7 @@ def killed_sweeps(commands, tiny, tmp_path, faults, *, moments, seed) -> None:
             before = now
     finished = len(before)
     log = len(commands.events("synth.ys"))
-    code, _, err = (last := sweep(commands, tiny, out)).finish()
+    code, _, err = (last := sweep(commands, tiny, out, *options)).finish()
     assert code == 0, err
     assert "damaged" not in err
     after = commands.records()
@@ -100,10 +106,15 @@ def killed_sweeps(commands, tiny, tmp_path, faults, *, moments, seed) -> None:
     assert len(after) >= finished
     assert results(out) == expected
     last.assert_gone()
+    # And then nothing is started any more.
+    log = len(commands.events())
+    code, _, err = sweep(commands, tiny, out, *options).finish()
+    assert (code, len(commands.events())) == (0, log), err
+    assert results(out) == expected
 
 
 def test_a_sweep_that_is_killed_goes_on_where_it_was(commands, tiny, tmp_path, faults):
-    killed_sweeps(commands, tiny, tmp_path, faults, moments=4, seed=1)
+    killed_sweeps(commands, tiny, tmp_path, faults, "--no-prove", moments=4, seed=1)
 
 
 @pytest.mark.fuzz
