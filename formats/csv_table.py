@@ -9,7 +9,9 @@ from pathlib import Path
 from .errors import DataError
 from .files import read_text
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 8 * 2**20
+MAX_ROWS = 100_000
+MAX_LINES = 1_000_000
 MAX_CELL = 10_000
 MAX_COLUMNS = 1_000
 # Cells are printed: an escape sequence could tell a terminal anything.
@@ -32,7 +34,7 @@ def load_csv(path: Path) -> CsvTable:
     """Read a UTF-8 CSV file (a byte-order mark and CRLF are accepted).
 
     Raises :class:`DataError` for a file that cannot be read, is no UTF-8 text, is larger than
-    64 MiB, or is refused by :func:`parse_csv`.
+    8 MiB, or is refused by :func:`parse_csv`.
     """
     return parse_csv(read_text(path, DataError, limit=MAX_BYTES), str(path))
 
@@ -41,7 +43,8 @@ def parse_csv(text: str, source: str = "CSV") -> CsvTable:
     """Read CSV text; ``source`` names it in errors.
 
     Raises :class:`DataError` for control characters, broken quotes, an empty or repeated column's
-    name, a row with too few or too many cells, cells longer than 10,000 characters, or no rows.
+    name, a row with too few or too many cells, cells longer than 10,000 characters, no rows, more
+    than 100,000, or more than a million lines.
     """
     text = text.removeprefix("\ufeff")
     control = _CONTROL.search(text)
@@ -57,6 +60,8 @@ def parse_csv(text: str, source: str = "CSV") -> CsvTable:
     try:
         for cells in reader:
             start, line = line, reader.line_num + 1
+            if line > MAX_LINES:
+                raise DataError(f"{source} has more than {MAX_LINES} lines, the most read.")
             where = f"{source}, line {start}"
             stripped = tuple(cell.strip() for cell in cells)
             if not any(stripped) and len(stripped) <= 1:
@@ -65,6 +70,8 @@ def parse_csv(text: str, source: str = "CSV") -> CsvTable:
                 header = _checked_header(stripped, where)
                 continue
             _check_row(stripped, header, where)
+            if len(rows) == MAX_ROWS:
+                raise DataError(f"{where}: there are more than {MAX_ROWS} rows, the most read.")
             rows.append((start, stripped))
     except csv.Error as error:
         raise DataError(f"{source}, line {line}: {error}. Check the quotes around it.") from error

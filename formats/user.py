@@ -29,6 +29,9 @@ from .files import read_text, write_text
 from .lookup import find_format
 from .record import MAX_BITS, MAX_GRID_BITS, MIN_BITS, NAME_PATTERN, Format, Rounding
 
+# The largest format has 256 levels of 40 digits. A key of many parts takes tomllib their square.
+_MOST_BYTES = 2**16
+_MOST_POINTS = 1000
 _KEYS = ("name", "bits", "levels", "top", "grid", "unit", "rounding", "description", "source")
 
 
@@ -40,7 +43,7 @@ def load_format(path: str | os.PathLike[str]) -> Format:
     names of unquantized baselines (FP16 and the like).
     """
     where = os.fspath(path)
-    record = _parse(read_text(path, FormatError), where)
+    record = _parse(read_text(path, FormatError, limit=_MOST_BYTES), where)
     for key in record:
         if key not in _KEYS:
             raise FormatError(
@@ -101,6 +104,12 @@ def _quoted(text: str) -> str:
 
 
 def _parse(text: str, where: str) -> dict[str, object]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_POINTS:
+            raise FormatError(
+                f"{where}, line {number}: {line.count('.')} points in a line, which no format "
+                "needs; give the levels on lines of their own."
+            )
     try:
         return tomllib.loads(text, parse_float=_decimal)
     except tomllib.TOMLDecodeError as error:

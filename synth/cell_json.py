@@ -12,6 +12,7 @@ from typing import Any
 from ..formats.errors import LibraryError
 from . import boolean
 from .boolean import Expression
+from .cell_logic import STATES, unsupported
 from .cells import (
     NAME_PATTERN,
     Arc,
@@ -175,6 +176,9 @@ def _library(record: dict[str, Any]) -> CellLibrary:
     corner = record["corner"]
     slews, loads = _numbers(record["slews"]), _numbers(record["loads"])
     cells = tuple(_cell(item, len(slews), len(loads)) for item in record["cells"])
+    for numbers in (slews, loads):
+        if list(numbers) != sorted(set(numbers)):
+            raise LibraryError("its grid of slews or loads is not in order of distinct values.")
     names = [cell.name for cell in cells]
     if names != sorted(set(names)):
         raise LibraryError("its cells are not in order of distinct names.")
@@ -209,10 +213,10 @@ def _wire_load(points: Sequence[Sequence[float]], slope: float, resistance: floa
 
 def _cell(record: dict[str, Any], slews: int, loads: int) -> Cell:
     name, area = check_name(_text(record["name"])), _number(record["area"])
-    if area < 0:
-        raise LibraryError(f"the area of {name} is negative.")
+    if area <= 0:
+        raise LibraryError(f"the area of {name} is not above 0.")
     state = record.get("flip_flop")
-    return Cell(
+    cell = Cell(
         name=name,
         area=area,
         leakage=_number(record["leakage"]),
@@ -220,6 +224,23 @@ def _cell(record: dict[str, Any], slews: int, loads: int) -> Cell:
         inputs=tuple(_input(slews, *item) for item in record["inputs"]),
         outputs=tuple(_output(slews * loads, *item) for item in record["outputs"]),
     )
+    _check_logic(cell)
+    return cell
+
+
+def _check_logic(cell: Cell) -> None:
+    """Raise :class:`LibraryError` for pins and functions that no cell from Liberty has."""
+    inputs = cell.input_names
+    pins = [*inputs, *(pin.name for pin in cell.outputs)]
+    reason = unsupported(set(inputs), {p.name: p.function for p in cell.outputs}, cell.flip_flop)
+    if not cell.outputs or len(set(pins)) < len(pins) or set(pins) & set(STATES):
+        reason = "pins that are missing, double or called as a state"
+    elif len(inputs) > boolean.MAX_VARIABLES:
+        reason = f"more than {boolean.MAX_VARIABLES} inputs"
+    elif not {arc.pin for pin in cell.outputs for arc in pin.arcs} <= set(inputs):
+        reason = "delays from what is no input"
+    if reason:
+        raise LibraryError(f"the cell {cell.name} has {reason}.")
 
 
 def _flip_flop(
@@ -306,6 +327,7 @@ def _count(value: object) -> int:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is not a string")
+    value.encode()  # half of a pair of surrogates is no text: a ValueError
     return value
 
 

@@ -54,7 +54,7 @@ def read_logic(group: Group) -> Logic | str:
         flip_flop = _inverse(flip_flop)
         swap = {"IQ": boolean.pin("IQN"), "IQN": boolean.pin("IQ")}
         functions = {name: function.rename(swap) for name, function in functions.items()}
-    reason = _unsupported(set(inputs), functions, flip_flop)
+    reason = unsupported(set(inputs), functions, flip_flop)
     return reason or Logic(group.args[0], area, group, inputs, outputs, functions, flip_flop)
 
 
@@ -77,9 +77,10 @@ def _inverse(state: FlipFlop) -> FlipFlop:
     )
 
 
-def _unsupported(
+def unsupported(
     inputs: set[str], functions: Mapping[str, Expression], flip_flop: FlipFlop | None
 ) -> str | None:
+    """Return in a few words why functions of such inputs and state cannot be used, or None."""
     used = set(itertools.chain.from_iterable(function.pins() for function in functions.values()))
     known = inputs
     if flip_flop is not None:

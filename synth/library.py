@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..formats.errors import LibraryError
+from ..formats.files import read_text
 from .cell_json import from_text
 from .cells import CellLibrary
 from .pdk import find_pdk
@@ -14,6 +15,8 @@ from .pdk import find_pdk
 __all__ = ["DEFAULT_LIBRARY", "find_pdk", "library_names", "load_liberty", "load_library"]
 
 DEFAULT_LIBRARY = "sky130hd"
+#: Of a distilled library; the embedded ones have half a megabyte.
+MAX_BYTES = 2**23
 
 
 def library_names() -> tuple[str, ...]:
@@ -62,11 +65,7 @@ def load_liberty(
                 "A distilled library (.json) is complete: give it alone, and cells to leave out "
                 "when distilling it."
             )
-        try:
-            text = files[0].read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise LibraryError(f"{files[0]} cannot be read: {error}.") from error
-        return from_text(text, files[0].name)
+        return from_text(read_text(files[0], LibraryError, limit=MAX_BYTES), files[0].name)
     return distill([read_liberty(path) for path in files], name=name, dont_use=dont_use)
 
 

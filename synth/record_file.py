@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..formats.files import write_bytes
 
-MAX_BYTES = 2**28
+# Records have a megabyte at most; what is larger is none of ours, and JSON takes ten times that.
+MAX_BYTES = 2**25
 
 
 def record_text(record: Mapping[str, object]) -> str:

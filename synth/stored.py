@@ -20,6 +20,7 @@ from .netlist_verilog import to_verilog
 CHECK = "accumulator values of 128 dot products of random codes against the integer reference"
 _MOST_INSTANCES = 2**16
 _MOST_NETS = 2**20
+_LONGEST_NAME = 256
 #: Of figures and seconds: what cannot overflow where it is multiplied.
 _LARGEST = 1e30
 
@@ -146,6 +147,8 @@ def _netlist(record: object) -> Netlist:
     names += [name for one in netlist.instances for name in (one.name, one.cell, *one.pins)]
     if not all(isinstance(name, str) for name in names):
         raise TypeError("a name in its netlist is no text")
+    if not all(len(name) <= _LONGEST_NAME and name.isprintable() for name in names):
+        raise ValueError("a name in its netlist is too long or cannot be printed")
     return netlist
 
 

@@ -100,6 +100,8 @@ WRONG = {
     "NUL": (long(GOOD, GOOD.replace("Phi", "P\0i")), "line 3: the control character"),
     "escape": (long(GOOD, GOOD.replace("Phi", "P\x1b[2Ji")), "line 3: the control character"),
     "C1": (long(GOOD, GOOD.replace("Phi", "P\x9b2Ji")), "line 3: the control character"),
+    "blanks": ("format,a" + " " * 9000 + "b\nINT4,1\n", "does not tell whether"),
+    "long heading": ("format,acc" + "c" * 10_000 + "\nINT4,1\n", "name of column 2 has 10003"),
     "open quote": (long(GOOD, '"' + GOOD), "line 3: "),
     "text after quote": (long('"Phi"-2' + GOOD[5:]), "line 2: "),
     "two values": (

@@ -185,6 +185,7 @@ TWO = f"{NAME}bits = 2\n"
         (HEAD + "bits = 4\n", ["not valid TOML", "line 3"]),
         (HEAD + "\nlevels == 3\n", ["not valid TOML", "line 4"]),
         (HEAD + "levels = " + "[" * 20_000, ["nested too deeply"]),
+        (HEAD + "a" + ".a" * 30_000 + " = 1", ["line 3", "30000 points"]),
         ('name = "SF4"\nbits = 4\n' + GRID + "unit = 1", ["'SF4'", "choose another name"]),
         ('name = "sf4-nu7"\nbits = 4\n' + GRID + "unit = 1", ["'sf4-nu7'", "another name"]),
         ('name = "fp16"\nbits = 4\n' + GRID + "unit = 1", ["'fp16'", "baseline", "another name"]),
@@ -243,8 +244,8 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None
 
 
 def test_an_oversized_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "big.toml").write_bytes(b"#" * (2**20 + 1))
-    with pytest.raises(FormatError, match=r"big\.toml is larger than 1048576 bytes"):
+    (tmp_path / "big.toml").write_bytes(b"#" * (2**16 + 1))
+    with pytest.raises(FormatError, match=r"big\.toml is larger than 65536 bytes"):
         load_format(tmp_path / "big.toml")
 
 

@@ -254,19 +254,34 @@ def _limited() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hurried() -> Iterator[None]:
-    """Raise where the body takes more than a second of processor time; a busy machine is none."""
+def _hurried(seconds: float = SECONDS_EACH) -> Iterator[None]:
+    """Raise where the body takes more processor time than that; a busy machine takes none."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise AssertionError(f"more than {SECONDS_EACH} s of processor time")
+        raise AssertionError(f"more than {seconds} s of processor time")
 
     previous = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, previous)
+
+
+@contextlib.contextmanager
+def _bounded(seconds: float, megabytes: int) -> Iterator[None]:
+    before = _memory("VmRSS")
+    with _limited(), _hurried(seconds):
+        yield
+    taken = (_memory("VmHWM") - before) / 1024
+    assert taken < megabytes, f"{taken:.0f} MB were taken"
+
+
+@pytest.fixture(scope="session")
+def bounded() -> Callable[[float, int], contextlib.AbstractContextManager[None]]:
+    """Give a context in which no more processor time and memory may be taken."""
+    return _bounded
 
 
 def _sentence(error: BaseException) -> None:

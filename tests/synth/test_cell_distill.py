@@ -281,6 +281,19 @@ def test_quiet_condition(tiny):
     assert str(quiet_condition(tiny.cell("DFFQN"), "CK")) == "!(D^!QN)"
 
 
+def cell(**changes):
+    """Return an inverter's record with changes."""
+    pins = {"inputs": [["A", 1, 0, 0, [], [], []]], "outputs": [["Y", "!A", None, []]]}
+    return {"name": "A", "area": 1, "leakage": 0, **pins, **changes}
+
+
+def test_a_cell_that_is_well(tiny):
+    record = json.loads(cell_json.to_text(tiny))
+    record["cells"] = [cell()]
+    (found,) = cell_json.from_text(json.dumps(record), "x.json").cells
+    assert found.truth_table("Y") == 0b01
+
+
 MUTATIONS = [
     ("schema", "other"),
     ("cells", "no"),
@@ -290,6 +303,17 @@ MUTATIONS = [
     ("cells", [{"name": "a", "area": -1, "leakage": 0, "inputs": [], "outputs": []}]),
     ("cells", [{"name": "a", "area": True, "leakage": 0, "inputs": [], "outputs": []}]),
     ("cells", [{"name": "a", "area": 1, "leakage": 1e400, "inputs": [], "outputs": []}]),
+    ("cells", [cell(area=0)]),
+    ("cells", [cell(outputs=[])]),
+    ("cells", [cell(outputs=[["Y", "A*B", None, []]])]),
+    ("cells", [cell(outputs=[["A", "!A", None, []]])]),
+    ("cells", [cell(outputs=[["IQ", "!A", None, []]])]),
+    ("cells", [cell(outputs=[["Y", "IQ", None, []]])]),
+    ("cells", [cell(flip_flop=["CK", "A", None, None, ""])]),
+    ("cells", [cell(outputs=[["Y", "!A", None, [["B", 0, 0, [], [], [], [], []]]]])]),
+    ("cells", [cell(inputs=[[f"A{n}", 1, 0, 0, [], [], []] for n in range(13)])]),
+    ("slews", [3, 2, 1]),
+    ("loads", [1, 1]),
     ("corner", {}),
     ("name", 3),
     ("name", ""),
@@ -297,6 +321,9 @@ MUTATIONS = [
     ("name", 'x") { } library ("y'),
     ("name", "x" * 65),
     ("loads", [1, 2]),
+    ("dropped", {"latch": float("inf")}),
+    ("dropped", {"latch": "1"}),
+    ("notice", ["\ud800"]),
     ("wire_load", [1]),
 ]
 

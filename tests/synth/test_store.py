@@ -326,3 +326,30 @@ def test_shipped_designs(flow: Flow, netlists, tmp_path: Path, monkeypatch) -> N
     assert not store.offer(spec, flow.library, netlists[2], PROVENANCE)
     assert store.offer(spec, flow.library, netlists[3], PROVENANCE)
     assert store_key(spec, flow.library, AREA, {"load": "x"}) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("figure", 10**400, "figure"),
+        ("figure", 1e300, "figure"),
+        ("seconds", 10**400, "seconds is too large"),
+        ("seed", 10**400, "seed is too large"),
+        ("cell", "x" * 10_000, "a name in its netlist"),
+        ("cell", "\x1b[2J", "a name in its netlist"),
+    ],
+)
+def test_values_that_no_design_has_are_refused(
+    netlists: list[Netlist], key: str, value: object, message: str
+) -> None:
+    record = json.loads(
+        json.dumps(Stored(netlist=netlists[0], figure=1.0, provenance=PROVENANCE).to_json())
+    )
+    if key == "figure":
+        record["figure"] = value
+    elif key == "cell":
+        record["netlist"]["instances"][0][1] = value
+    else:
+        record["provenance"][key] = value
+    with pytest.raises(ValueError, match=message):
+        Stored.from_json(record)
