@@ -9,8 +9,10 @@ import contextlib
 import html
 import io
 import json
+import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -533,3 +535,25 @@ def test_path_is_refused(kind: str, place: Path) -> None:
         assert said.startswith("nibblemac: ")
         assert said.rstrip("\n").isprintable()
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
+@pytest.mark.usefixtures("no_yosys")
+def test_path_that_is_no_text_is_printed(
+    encoding: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that are no UTF-8, on a terminal that refuses what it cannot show."""
+    name = os.fsdecode(b"o\xff\xce\xbc")
+    printed = {}
+    for stream in ("stdout", "stderr"):
+        printed[stream] = io.BytesIO()
+        wrapped = io.TextIOWrapper(printed[stream], encoding, errors="strict")
+        monkeypatch.setattr(sys, stream, wrapped)
+    assert command.main(["generate", "INT3", "-o", name]) == 0
+    assert command.main(["generate", name, "-o", "x"]) == FormatError.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    shown = b"o\\udcff" + ("μ".encode() if encoding == "utf-8" else b"\\u03bc")
+    assert printed["stdout"].getvalue().count(shown) == 3
+    assert shown in printed["stderr"].getvalue()
+    assert len(list((place / name).iterdir())) == 3
