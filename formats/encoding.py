@@ -26,8 +26,8 @@ def recode(format: Format, order: Sequence[int], *, name: str | None = None) -> 
     Unless ``name`` is given, the new name tells the order: ``NF4-codes7…``, one digit a code
     (0-9, a-v), which :func:`.find_format` reads; of a recoded format the orders are combined, and
     the original order has the original name. Raises :class:`FormatError` for an order that is no
-    permutation of the codes, for a format of more than 5 bits without ``name``, and where rounding
-    looks at the codes (``ties-to-even``) and would change.
+    permutation of the codes, for a format of more than 5 bits or of a long name without ``name``,
+    and where rounding looks at the codes (``ties-to-even``) and would change.
     """
     order = tuple(order)
     codes = range(2**format.bits)
@@ -144,4 +144,15 @@ def _recoded_name(format: Format, order: tuple[int, ...]) -> str:  # noqa: A002
         order = tuple(before[1][code] for code in order)
     if order == tuple(range(len(order))):
         return base
-    return f"{base}-codes{''.join(_DIGITS[code] for code in order)}"
+    return longer_name(base, f"-codes{''.join(_DIGITS[code] for code in order)}")
+
+
+def longer_name(base: str, suffix: str) -> str:
+    """Return a version's name; raises :class:`FormatError` where that would be too long."""
+    if len(base) + len(suffix) > MAX_NAME:
+        raise FormatError(
+            f"A version of the format {base} would be called {base}{suffix}, of "
+            f"{len(base) + len(suffix)} characters, and {MAX_NAME} are possible; give the format a "
+            "shorter name."
+        )
+    return base + suffix

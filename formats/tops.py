@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .absmax_error import AbsmaxErrors, sampled_errors
 from .derive import lookup_format
 from .distribution import NORMAL, STUDENT_5
-from .encoding import sign_magnitude_like
+from .encoding import longer_name, sign_magnitude_like
 from .lookup import find_format, real_valued
 from .mac import MacSpec
 from .quantization_error import Estimate, QuantizationError, ratio_db
@@ -71,11 +71,11 @@ def hardware_version(format: Format, top: int) -> Format:  # noqa: A002 - the fi
 
     For NF and SF it is ``find_format("NF4-top11")``; for any other format the levels divided by
     the largest and rounded to multiples of 1 ÷ top. Raises :class:`FormatError` for a top outside
-    1 to 8191.
+    1 to 8191, and where the version's name would be too long.
     """
     if real_valued(format) is not format:
         return find_format(f"{format.name}-top{top}")
-    name = f"{format.name}-top{top}"
+    name = longer_name(format.name, f"-top{top}")
     levels = [level / format.largest_level for level in format.levels]
     ascending = lookup_format(name, levels, top, description=f"{format.name} on the grid ±{top}")
     return sign_magnitude_like(ascending, name=name)

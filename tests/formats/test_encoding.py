@@ -1,5 +1,6 @@
 """Code assignment: other codes for the same levels, and the orders that a search tries."""
 
+import dataclasses
 import itertools
 import math
 from collections import Counter
@@ -22,6 +23,7 @@ from nibblemac.formats.lookup import find_format
 from nibblemac.formats.quantizer import quantize
 from nibblemac.formats.record import Format, Rounding
 from nibblemac.formats.scale import ScaleSpec
+from nibblemac.formats.tops import hardware_version
 
 BLOCK = ScaleSpec(granularity="block", block=16)  # type: ignore[arg-type]
 SIGN_MAGNITUDE = [f for f in CATALOG if f.name[0] in "EA"]
@@ -189,6 +191,16 @@ def made_even(grid: tuple[int, ...]) -> Format:
         unit=Fraction(1),
         rounding=Rounding.TIES_TO_EVEN,
     )
+
+
+def test_names_too_long_for_the_order_are_told() -> None:
+    known = Format(name="Z" * 54, bits=2, grid=(0, 1, 2, -1), unit=Fraction(1))
+    assert recode(known, (1, 0, 2, 3)).name == "Z" * 54 + "-codes1023"
+    longer = dataclasses.replace(known, name="Z" * 55)
+    with pytest.raises(FormatError, match="of 65 characters, and 64 are possible; .* shorter name"):
+        recode(longer, (1, 0, 2, 3))
+    with pytest.raises(FormatError, match="shorter name"):
+        hardware_version(dataclasses.replace(known, name="Z" * 60), 11)
 
 
 def test_names_of_wide_formats_must_be_given() -> None:
