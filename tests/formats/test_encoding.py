@@ -197,7 +197,7 @@ def test_names_too_long_for_the_order_are_told() -> None:
     known = Format(name="Z" * 54, bits=2, grid=(0, 1, 2, -1), unit=Fraction(1))
     assert recode(known, (1, 0, 2, 3)).name == "Z" * 54 + "-codes1023"
     longer = dataclasses.replace(known, name="Z" * 55)
-    with pytest.raises(FormatError, match="of 65 characters, and 64 are possible; .* shorter name"):
+    with pytest.raises(FormatError, match=r"of 65 characters, .* shorter name"):
         recode(longer, (1, 0, 2, 3))
     with pytest.raises(FormatError, match="shorter name"):
         hardware_version(dataclasses.replace(known, name="Z" * 60), 11)
