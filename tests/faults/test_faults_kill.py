@@ -5,7 +5,9 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -257,3 +259,124 @@ def test_a_search_that_is_killed_goes_on_where_it_was(commands, tiny, tmp_path, 
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_searches_killed_at_many_moments(commands, tiny, tmp_path, faults, seed):
     killed_searches(commands, tiny, tmp_path, faults, moments=8, seed=seed)
+
+
+#: An Icarus that passes everything, after a while; a line for each start and each end.
+SIMULATOR = """#!{python} -IS
+import json, os, sys, time
+if "-V" in sys.argv:
+    print("Icarus Verilog version 12.0 (stand-in)")
+    sys.exit(0)
+def say(what):
+    handle = os.open(os.environ["FAULTS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, f"{{what}} simulation {{os.getpid()}}\\n".encode())
+    os.close(handle)
+if sys.argv[0].endswith("vvp"):
+    with open("bench.json") as stream:
+        bench = json.load(stream)
+    verdicts = []
+    for lane in (lane for bundle in bench["bundles"] for lane in bundle):
+        with open(lane["vectors"], "rb") as stream:
+            steps = json.loads(stream.readline())["steps"]
+        verdicts += [
+            {{"design": number, "steps": steps, "failures": 0, "first": []}}
+            for number in lane["designs"]
+        ]
+    say("start")
+    time.sleep(float(os.environ.get("FAULTS_SLEEP", "0")) * (1 + os.getpid() % 8))
+    with open("report.json", "w") as stream:
+        json.dump({{"cocotb": "2", "simulator": "x", "verdicts": verdicts}}, stream)
+    with open(os.environ["COCOTB_RESULTS_FILE"], "w") as stream:
+        stream.write("<testsuites><testsuite><testcase/></testsuite></testsuites>")
+    say("end")
+"""
+
+
+def killed_verifications(commands, tiny, tmp_path, write_program, faults, *, moments, seed):
+    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("iverilog", "vvp"):
+        write_program(programs / name, SIMULATOR.format(python=sys.executable))
+
+    def verify(**extra):
+        # As many models as designs, so that each design's simulations can be counted.
+        path = os.pathsep.join([str(programs), str(commands.stand_in), os.environ["PATH"]])
+        return commands.nibblemac(
+            "verify", *tiny, "--terms", "4", "--architecture", "sign-magnitude", "--recipe",
+            "amap", "--yosys", "yosys", "--jobs", "4", PATH=path, **extra,
+        )  # fmt: skip
+
+    def verdicts(names) -> int:
+        return sum('"cases": ' in text for text in texts(commands, names))
+
+    code, expected, err = verify(NIBBLEMAC_CACHE=str(tmp_path / "calm-cache")).finish()
+    assert code == 0, err
+    assert "4 of 4 passed" in expected
+    assert len(commands.events("simulation")) == 8
+    commands.log.unlink()
+    before: dict = {}
+    for _ in range(moments):
+        with faults("kill -9 of a verification"):
+            started = verify(FAULTS_SLEEP="0.3")
+            known, log = verdicts(before), len(commands.events("simulation"))
+            ends = rng.randrange(max(1, 4 - known))
+            end = time.monotonic() + 120
+            while started.process.poll() is None and time.monotonic() < end:
+                events = [event[0] for event in commands.events("simulation")[log:]]
+                if events.count("start") and events.count("end") >= ends:
+                    break
+                time.sleep(0.005)
+            time.sleep(rng.random() * 0.1)
+            os.kill(started.process.pid, signal.SIGKILL)
+            _, _, err = started.finish()
+            assert "Traceback" not in err
+            started.assert_gone()
+            now = commands.records()
+            assert {name: now.get(name) for name in before} == before
+            before = now
+    log, known = len(commands.events("simulation")), verdicts(before)
+    code, out, err = verify().finish()
+    assert (code, out) == (0, expected), err
+    starts = [event for event in commands.events("simulation")[log:] if event[0] == "start"]
+    assert len(starts) == 4 - known
+    after = commands.records()
+    assert {name: after.get(name) for name in before} == before
+    # The killed runs' models are left until they are old, and then swept.
+    left = sorted((commands.cache / "simulation").iterdir())
+    assert all(path.name.startswith("model-nibblemac-") for path in left)
+    for path in left:
+        os.utime(path, (0, 0))
+    shutil.rmtree(commands.cache / "records")
+    code, out, _ = verify().finish()
+    assert (code, out) == (0, expected)
+    assert list((commands.cache / "simulation").iterdir()) == []
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_verification_that_is_killed_goes_on_where_it_was(  # noqa: PLR0917 - fixtures
+    commands, tiny, tmp_path, write_program, faults, seed
+):
+    killed_verifications(
+        commands, tiny, tmp_path, write_program, faults, moments=1 + seed, seed=seed
+    )
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_a_verification_with_the_real_simulator_is_killed(commands, tiny, faults, seed):
+    """While models are built or run; nothing of make, compiler and model runs on."""
+    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    arguments = ("verify", tiny[0], "--terms", "4", "--level", "rtl", "--architecture", "signed")
+    for _ in range(2):
+        with faults("kill -9 of a verification"):
+            started = commands.nibblemac(*arguments)
+            time.sleep(rng.uniform(2, 12))
+            os.kill(started.process.pid, signal.SIGKILL)
+            started.finish()
+            started.assert_gone()
+    code, out, err = commands.nibblemac(*arguments).finish(300)
+    assert code == 0, err
+    assert "1 of 1 passed" in out
+    assert "damaged" not in err

@@ -21,6 +21,8 @@ from nibblemac.synth.accumulator_starts import accumulator_module, map_accumulat
 from nibblemac.synth.area import survey
 from nibblemac.synth.cache import Cache
 from nibblemac.synth.finish import finish
+from nibblemac.synth.jobs import Job as Work
+from nibblemac.synth.jobs import processes, run_jobs
 from nibblemac.synth.library import load_library
 from nibblemac.synth.netlist import Netlist
 from nibblemac.synth.recipes import find_recipes
@@ -256,6 +258,18 @@ def test_a_watchdog_that_is_killed_does_no_harm(tmp_path, faults):
         pytest.raises(TimeoutError),
     ):
         run_process(["sh", "-c", text], environment=os.environ, log=log, timeout=1)
+
+
+def test_a_worker_that_is_ended_from_outside(tmp_path, faults):
+    """For want of memory, say: a sentence, and what was finished is kept."""
+    cache = Cache(tmp_path)
+    good = Work(function=dict, arguments=((("x", 1),),), facts={"n": 1})
+    bad = Work(function=os._exit, arguments=(9,), facts={"n": 2})
+    with faults("worker that is ended from outside"):
+        with processes(1) as pool, pytest.raises(ToolError, match=r"ended from outside.*--jobs"):
+            run_jobs([good, bad], pool, cache)
+        assert cache.get(good.key) == {"x": 1}
+        assert cache.get(bad.key) is None
 
 
 # ---- Simulators ----
