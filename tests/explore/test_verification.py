@@ -2,7 +2,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from nibblemac.explore.verification import netlist_designs, rtl_designs, verify_designs
+from nibblemac.explore.verification import (
+    models_folder,
+    netlist_designs,
+    rtl_designs,
+    verify_designs,
+)
 from nibblemac.formats.lookup import all_formats, find_format
 from nibblemac.formats.mac import MacSpec
 from nibblemac.rtl.architectures import ARCHITECTURES, serving
@@ -91,22 +96,28 @@ def test_passes_come_from_the_cache(flow: Flow, cache_folder: Path) -> None:
     assert second == first
 
 
-@pytest.mark.parametrize("name", ["with space/cache", "file/cache"])
-def test_cache_folder_that_cannot_hold_models(tmp_path: Path, name: str) -> None:
+def test_cache_folders_that_cannot_hold_models(tmp_path: Path) -> None:
+    """Models are made elsewhere then, and nothing is left there."""
     (tmp_path / "file").write_text("")
-    cache = Cache(tmp_path / "with space") if "space" in name else Cache(tmp_path / name)
-    designs = [
-        Design(
-            spec=SPECS[0],
-            architecture="signed",
-            level="rtl",
-            top="mac_int3_signed",
-            sources=(to_verilog(SPECS[0], "signed"),),
-        )
-    ]
-    if "space" in name:
-        (result,) = verify_designs(designs, cache)
-    else:
-        with pytest.warns(CacheWarning, match="cannot be written"):
-            (result,) = verify_designs(designs, cache)
+    for folder in (tmp_path / "with space", tmp_path / "file" / "cache"):
+        with models_folder(Cache(folder)) as found:
+            assert found.is_dir()
+            assert not found.is_relative_to(tmp_path)
+            assert not any(character.isspace() for character in str(found))
+        assert not found.exists()
+    with models_folder(Cache(tmp_path / "plain")) as found:
+        assert found.is_relative_to(tmp_path / "plain")
+
+
+def test_a_cache_that_cannot_be_written_only_warns(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    design = Design(
+        spec=SPECS[0],
+        architecture="signed",
+        level="rtl",
+        top="mac_int3_signed",
+        sources=(to_verilog(SPECS[0], "signed"),),
+    )
+    with pytest.warns(CacheWarning, match="cannot be written"):
+        (result,) = verify_designs([design], Cache(tmp_path / "file" / "cache"))
     assert result.passed
