@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from ..formats.errors import DataError, NibblemacError
+from ..formats.errors import DataError, NibblemacError, ToolError
 from .child import Run
 from .design import Design, verification_key
 from .modules import escaped, rename_modules
@@ -244,14 +244,7 @@ class _Work:
             for mutant, step in zip(design.mutants, fates.killed_at, strict=True)
             if step is None
         ]
-        equal = equal_mutants(
-            design,
-            passed,
-            setup.yosys,
-            workdir=setup.workdir,
-            timeout=setup.timeout,
-            cancel=run.cancel,
-        )
+        equal = self._equal(design, passed)
         settled.value += len(equal)
         self._settle(subject, len(equal))
         verdicts = []
@@ -269,14 +262,31 @@ class _Work:
                 self._settle(subject, 1)
         return self._result(subject, fates, tuple(verdicts))
 
+    def _equal(self, design: MutatedDesign, numbers: Sequence[int]) -> frozenset[int]:
+        """Return what is proven in one go; where that fails, each is left to the prover."""
+        try:
+            return equal_mutants(
+                design,
+                numbers,
+                self._setup.yosys,
+                workdir=self._setup.workdir,
+                timeout=self._setup.proof_seconds,
+                cancel=self.run.cancel,
+            )
+        except ToolError:
+            return frozenset()
+
     def _proven(self, design: MutatedDesign, mutant: Mutant) -> MutantVerdict:
-        proof = self._setup.prover(
-            mutant_design(design, mutant),
-            self._setup.yosys,
-            workdir=self._setup.workdir,
-            timeout=self._setup.proof_seconds,
-            cancel=self.run.cancel,
-        )
+        try:
+            proof = self._setup.prover(
+                mutant_design(design, mutant),
+                self._setup.yosys,
+                workdir=self._setup.workdir,
+                timeout=self._setup.proof_seconds,
+                cancel=self.run.cancel,
+            )
+        except ToolError as error:
+            return MutantVerdict(mutant=mutant, verdict=UNPROVEN, counterexample=str(error))
         verdict = {Verdict.PROVEN: EQUIVALENT, Verdict.REFUTED: LIVE}.get(proof.verdict, UNPROVEN)
         said = str(proof.counterexample) if verdict == LIVE else proof.detail
         return MutantVerdict(mutant=mutant, verdict=verdict, counterexample=said)

@@ -379,6 +379,18 @@ def test_only_a_proof_makes_a_survivor_equivalent(
     assert MutationResult.from_json(json.loads(json.dumps(result.to_json()))) == result
 
 
+def test_a_prover_that_fails_proves_nothing(monkeypatch, hand_made, run: Run, yosys: Yosys):
+    def fails(*_arguments, **_keywords):
+        raise SynthesisError("Yosys crashed.")
+
+    monkeypatch.setattr(mutation, "equal_mutants", fails)
+    (result,) = mutate([hand_made], setup_of(run, yosys, fails, count=7))
+    assert [one.counterexample for one in result.of(UNPROVEN)] == ["Yosys crashed."] * 2
+    assert not result.passed
+    # What fails in one go may be proven one by one.
+    assert mutate([hand_made], setup_of(run, yosys, says("proven"), count=7))[0].passed
+
+
 def test_a_mutant_alone_keeps_the_contract_of_the_mac(spec: MacSpec):
     made = by_hand(spec)
     designs = [mutant_design(made, one) for one in made.mutants]
