@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ..formats.errors import LibraryError
 from .liberty_tree import Group
 
+# A number before a unit; any real one is 1, 10 or 100.
+_SMALLEST = 1e-6
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18, "k": 1e3}
 
 
@@ -59,7 +61,7 @@ def _scale(library: Group, name: str, text: str, unit: str) -> float:
     value = 0.0
     if match:
         value = library.parse_number(match[1], name) if match[1] else 1.0
-    if not match or value <= 0:
+    if not match or not _SMALLEST <= value <= 1 / _SMALLEST:
         raise LibraryError(f"{library.where}: {name} is {text[:40]!r}, which is no unit.")
     return value * _PREFIXES[match[2].lower()]
 

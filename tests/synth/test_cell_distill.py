@@ -197,6 +197,8 @@ def test_indispensable_cells(patterns, missing):
         ('"0.010, 0.020, 0.120"', '"0.010, 0.02"', "has 5 values; its indices need 6"),
         ('"0.01, 0.1");\n    index_2', '"0.1, 0.01");\n    index_2', "does not ascend"),
         ('time_unit : "1ns"', 'time_unit : "1 hour"', "time_unit is '1 hour'"),
+        ('time_unit : "1ns"', 'time_unit : "5e-324ns"', "time_unit is '5e-324ns'"),
+        ('time_unit : "1ns"', 'time_unit : "1e20ns"', "time_unit is '1e20ns'"),
         ("(1, pf)", "(0, pf)", "capacitive_load_unit is '0pf'"),
         ("cell (INV)", "include_file (x.lib); cell (INV)", "includes another file"),
         ("fanout_length (3, 20.5)", "fanout_length (3)", "lacks its length"),
