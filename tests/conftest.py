@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +30,38 @@ def pytest_report_header() -> list[str]:
         "tools: " + ", ".join(f"{name} {version(name)}" for name in names),
         f"simulator: {simulator}; Python {platform.python_version()}, {os.cpu_count()} cores",
     ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much passing tests compared with oracles, and how many damaged files they read.
+
+    Here and not beside those tests, since only this file is loaded where workers run them.
+    """
+    compared: Counter[str] = Counter()
+    fuzzed: dict[str, list[float]] = {}
+    for report in terminalreporter.stats.get("passed", ()):
+        oracle = report.nodeid.partition("::")[0].rpartition("test_oracle_")[2].removesuffix(".py")
+        for name, value in report.user_properties:
+            if name == "comparisons":
+                compared[oracle] += value
+            elif name == "fuzz":
+                kind, cases, accepted, slowest, megabytes = value
+                row = fuzzed.setdefault(kind, [0, 0, 0.0, 0.0])
+                row[:2] = row[0] + cases, row[1] + accepted
+                row[2:] = max(row[2], slowest), max(row[3], megabytes)
+    if compared:
+        terminalreporter.section("oracles")
+        for oracle, number in sorted(compared.items()):
+            terminalreporter.write_line(f"{oracle}: {number:,} comparisons")
+        terminalreporter.write_line(f"oracles: {compared.total():,} comparisons")
+    if fuzzed:
+        terminalreporter.section("fuzz")
+        for kind, (cases, accepted, slowest, megabytes) in sorted(fuzzed.items()):
+            terminalreporter.write_line(
+                f"fuzz: {cases:,} cases of {kind}: {accepted:,} read, {cases - accepted:,} "
+                f"refused; the slowest {slowest:.3f} s, {megabytes:.0f} MB at most"
+            )
+        terminalreporter.write_line(f"fuzz: {sum(row[0] for row in fuzzed.values()):,} cases")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,6 @@ import re
 import resource
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -311,23 +310,3 @@ def fuzz(request: pytest.FixtureRequest, record_property: Callable[[str, object]
 def small_fuzz() -> Fuzz:
     """Few cases, of which nothing is told at the end."""
     return Fuzz(20, lambda _name, _value: None)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    found: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0.0, 0.0])
-    for report in terminalreporter.stats.get("passed", ()):
-        for name, value in report.user_properties:
-            if name == _PROPERTY:
-                kind, cases, accepted, slowest, taken = value
-                row = found[kind]
-                row[0] += cases
-                row[1] += accepted
-                row[2], row[3] = max(row[2], slowest), max(row[3], taken)
-    if found:
-        terminalreporter.section("fuzz")
-        for kind, (cases, accepted, slowest, taken) in sorted(found.items()):
-            terminalreporter.write_line(
-                f"fuzz: {cases:,} cases of {kind}: {accepted:,} read, {cases - accepted:,} "
-                f"refused; the slowest {slowest:.3f} s, {taken:.0f} MB at most"
-            )
-        terminalreporter.write_line(f"fuzz: {sum(row[0] for row in found.values()):,} cases")
