@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 OUT ?= out
 STAMP := $(VENV)/.installed
 
-.PHONY: report test lint format clean
+.PHONY: report test fuzz lint format clean
 
 report: $(STAMP)
 	$(BIN)/nibblemac report -o $(OUT)
 
 test: $(STAMP) lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# Random formats, damaged files and killed runs in large numbers: most of an hour.
+fuzz: $(STAMP)
+	$(BIN)/pytest -n 2 --dist worksteal -m fuzz --timeout 3600
 
 # mypy sees the top-level folders as the package that they install as.
 lint: $(STAMP)

@@ -26,6 +26,7 @@ def test_chain_from_formats_to_page(flow: Flow, tmp_path: Path) -> None:
         "synthesis": (9, 9),
         "delay and power": (2, 2),
         "simulation": (14, 14),
+        "proof": (14, 14),
     }
     page = write_chain(chain, flow, tmp_path / "out")
     assert page == tmp_path / "out" / "index.html"

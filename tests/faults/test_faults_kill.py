@@ -120,7 +120,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(commands, tiny, tmp_path, f
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("seed", range(2, 5))
 def test_sweeps_killed_at_many_moments(commands, tiny, tmp_path, faults, seed):
     killed_sweeps(commands, tiny, tmp_path, faults, moments=12, seed=seed)
 
@@ -256,7 +256,7 @@ def test_a_search_that_is_killed_goes_on_where_it_was(commands, tiny, tmp_path, 
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(2, 6))
+@pytest.mark.parametrize("seed", range(2, 4))
 def test_searches_killed_at_many_moments(commands, tiny, tmp_path, faults, seed):
     killed_searches(commands, tiny, tmp_path, faults, moments=8, seed=seed)
 
@@ -354,7 +354,7 @@ def killed_verifications(commands, tiny, tmp_path, write_program, faults, *, mom
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(2, 4))
 def test_a_verification_that_is_killed_goes_on_where_it_was(  # noqa: PLR0917 - fixtures
     commands, tiny, tmp_path, write_program, faults, seed
 ):
@@ -364,12 +364,11 @@ def test_a_verification_that_is_killed_goes_on_where_it_was(  # noqa: PLR0917 - 
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("seed", range(1, 4))
-def test_a_verification_with_the_real_simulator_is_killed(commands, tiny, faults, seed):
+def test_a_verification_with_the_real_simulator_is_killed(commands, tiny, faults):
     """While models are built or run; nothing of make, compiler and model runs on."""
-    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    rng = random.Random(1)  # noqa: S311 - moments, not secrets
     arguments = ("verify", tiny[0], "--terms", "4", "--level", "rtl", "--architecture", "signed")
-    for _ in range(2):
+    for _ in range(4):
         with faults("kill -9 of a verification"):
             started = commands.nibblemac(*arguments)
             time.sleep(rng.uniform(2, 12))

@@ -234,14 +234,14 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(build_block, yosys, monkeypa
     gates = gates_of("sky130hd")
     left = []
 
-    def somewhere(**_options):
+    def somewhere(*_):
         left.append(tmp_path / str(len(left)))
         left[-1].mkdir()
         # The netlist's name is taken by a folder.
         (left[-1] / "found.v").mkdir()
-        return str(left[-1])
+        return left[-1]
 
-    monkeypatch.setattr(finishing.tempfile, "mkdtemp", somewhere)
+    monkeypatch.setattr(finishing, "make_scratch", somewhere)
     with pytest.raises(SynthesisError, match="mac_int3 could not be checked"):
         finish(mac_of(build_block, gates, SPEC), "mac_int3", SPEC, gates.library, yosys, origin="")
     assert left
