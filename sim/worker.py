@@ -1,8 +1,8 @@
 """The child process of a verification: builds one model and runs the bench in it.
 
-Run as ``python -m nibblemac.sim.worker JOB.json``. A job without a bench is only built. It leads a
-process group of its own and ends that group when its standard input closes, which happens when the
-parent is gone. Exit status 3 means that the model could not be built, 4 that the run failed; what
+Run as ``python -m nibblemac.sim.worker JOB.json``. A job without a bench is only built. Its process
+group has nothing else in it, and it ends that group when its standard input closes, which happens
+when the parent is gone. Exit status 3 means that the model could not be built, 4 that the run failed; what
 a test found is in the results file, not in the exit status.
 """
 

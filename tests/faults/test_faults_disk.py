@@ -236,58 +236,6 @@ def test_a_file_in_the_caches_place(commands, tiny, tmp_path, faults):
         assert blocker.read_text() == ""
 
 
-#: Root without the right to write where its own permissions forbid it.
-BOUND = """
-import ctypes
-import os
-import sys
-
-CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
-if os.geteuid() == 0 and ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0):
-    sys.exit("cannot drop it")
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
-def test_folders_that_are_read_only(commands, tiny, tmp_path, faults):
-    """Of the cache: the work is done and not kept. Of the outputs: told before any work."""
-    bound, locked, out = tmp_path / "bound.py", tmp_path / "locked", tmp_path / "out"
-    bound.write_text(BOUND)
-    locked.mkdir()
-    out.mkdir()
-    locked.chmod(0o555)
-    probe = f"open({str(locked / 'x')!r}, 'w')"
-    code, _, err = commands.start(bound, "-c", probe).finish()
-    if code == 0 or "PermissionError" not in err:
-        pytest.skip(f"whoever runs this may write everywhere: {err.strip()[-80:]}")
-
-    def run(*arguments: object) -> tuple[int, str]:
-        extra = {"NIBBLEMAC_CACHE": str(locked / "cache")}
-        code, _, err = commands.start(
-            bound, "-m", "nibblemac.scripts", *arguments, **extra
-        ).finish()
-        return code, err
-
-    with faults("folder that is read-only", 3):
-        code, err = run(*commands_of(tiny[:1], out)["area csv"])
-        assert code == 0, err
-        assert "results are not kept" in err
-        assert (out / "a.csv").exists()
-        for arguments in (
-            ("generate", tiny[0], "-o", locked / "rtl"),
-            ("formats", tiny[0], "--json", locked / "f.json"),
-        ):
-            code, err = run(*arguments)
-            assert code == 1
-            assert str(locked) in err
-            assert "cannot be written: Permission denied." in err
-            assert err.count("\n") == 1
-        assert list(locked.iterdir()) == []
-
-
-# ---- Several processes ----
-
-
 #: Maps a MAC of each format by each recipe; says the netlists.
 MAPPING = """
 import json
@@ -312,6 +260,61 @@ Path(sys.argv[1]).write_text(
     json.dumps([[one.task.design.top, one.task.recipe.name, one.mapped.netlist] for one in found])
 )
 """
+
+
+#: Root without the right to write where its own permissions forbid it.
+BOUND = """
+import ctypes
+import os
+import sys
+
+CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
+if os.geteuid() == 0 and ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0):
+    sys.exit("cannot drop it")
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def test_folders_that_are_read_only(commands, tiny, tmp_path, faults):
+    """Of the cache: the work is done and not kept. Of the outputs: told before any work."""
+    bound, script = tmp_path / "bound.py", tmp_path / "mapping.py"
+    locked, out = tmp_path / "locked", tmp_path / "out"
+    bound.write_text(BOUND)
+    script.write_text(MAPPING)
+    locked.mkdir()
+    out.mkdir()
+    locked.chmod(0o555)
+    probe = f"open({str(locked / 'x')!r}, 'w')"
+    code, _, err = commands.start(bound, "-c", probe).finish()
+    if code == 0 or "PermissionError" not in err:
+        pytest.skip(f"whoever runs this may write everywhere: {err.strip()[-80:]}")
+
+    def run(*arguments: object) -> tuple[int, str]:
+        extra = {"NIBBLEMAC_CACHE": str(locked / "cache")}
+        code, _, err = commands.start(
+            bound, "-m", "nibblemac.scripts", *arguments, **extra
+        ).finish()
+        return code, err
+
+    with faults("folder that is read-only", 3):
+        extra = {"NIBBLEMAC_CACHE": str(locked / "cache")}
+        code, _, err = commands.start(bound, script, out / "found", tiny[0], **extra).finish()
+        assert code == 0, err
+        assert err.count("results are not kept") == 1
+        assert len(json.loads((out / "found").read_text())) == 4
+        for arguments in (
+            ("generate", tiny[0], "-o", locked / "rtl"),
+            ("formats", tiny[0], "--json", locked / "f.json"),
+        ):
+            code, err = run(*arguments)
+            assert code == 1
+            assert str(locked) in err
+            assert "cannot be written: Permission denied." in err
+            assert err.count("\n") == 1
+        assert list(locked.iterdir()) == []
+
+
+# ---- Several processes ----
 
 
 def test_several_processes_on_one_cache(commands, tiny, tmp_path, faults):
