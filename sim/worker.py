@@ -2,8 +2,8 @@
 
 Run as ``python -m nibblemac.sim.worker JOB.json``. A job without a bench is only built. Its process
 group has nothing else in it, and it ends that group when its standard input closes, which happens
-when the parent is gone. Exit status 3 means that the model could not be built, 4 that the run failed; what
-a test found is in the results file, not in the exit status.
+when the parent is gone. Exit status 3 means that the model could not be built, 4 that the run
+failed; what a test found is in the results file, not in the exit status.
 """
 
 import contextlib
