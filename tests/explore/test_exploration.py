@@ -144,7 +144,7 @@ def test_known_results_are_not_computed_again(whole, flow: Flow, cache: Path) ->
     assert found.designs == whole[0].designs
 
 
-@pytest.mark.parametrize("after", [2, 7])
+@pytest.mark.parametrize("after", [2, pytest.param(7, marks=pytest.mark.fuzz)])
 def test_interrupted_exploration_goes_on(whole, flow: Flow, tmp_path: Path, after: int) -> None:
     first = InProcess(interrupt_after=after)
     with pytest.raises(KeyboardInterrupt):
@@ -168,6 +168,7 @@ def test_no_time_means_no_search_but_a_result(whole, flow: Flow, tmp_path: Path)
     assert executor.calls == {"_map": 4}
 
 
+@pytest.mark.fuzz
 def test_time_that_ends_in_the_search(whole, flow: Flow, tmp_path: Path) -> None:
     setup = SearchSetup(effort=TINY)
     executor = InProcess()

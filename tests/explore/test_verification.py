@@ -12,9 +12,8 @@ from nibblemac.formats.lookup import all_formats, find_format
 from nibblemac.formats.mac import MacSpec
 from nibblemac.rtl.architectures import ARCHITECTURES, serving
 from nibblemac.rtl.verilog import to_verilog
-from nibblemac.sim.design import Design
 from nibblemac.synth.area import map_candidates, plan
-from nibblemac.synth.cache import Cache, CacheWarning
+from nibblemac.synth.cache import Cache
 from nibblemac.synth.recipes import find_recipe
 from nibblemac.synth.sweep import Flow
 
@@ -107,17 +106,3 @@ def test_cache_folders_that_cannot_hold_models(tmp_path: Path) -> None:
         assert not found.exists()
     with models_folder(Cache(tmp_path / "plain")) as found:
         assert found.is_relative_to(tmp_path / "plain")
-
-
-def test_a_cache_that_cannot_be_written_only_warns(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    design = Design(
-        spec=SPECS[0],
-        architecture="signed",
-        level="rtl",
-        top="mac_int3_signed",
-        sources=(to_verilog(SPECS[0], "signed"),),
-    )
-    with pytest.warns(CacheWarning, match="cannot be written"):
-        (result,) = verify_designs([design], Cache(tmp_path / "file" / "cache"))
-    assert result.passed
