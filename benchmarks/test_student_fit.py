@@ -2,7 +2,6 @@
 
 Run with ``pytest -s benchmarks/test_student_fit.py``; ``make test`` leaves it out.
 """
-# ruff: noqa: S101, T201 - a benchmark prints, and its claim is an assertion
 
 import time
 from collections.abc import Callable

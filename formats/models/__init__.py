@@ -1,0 +1,1 @@
+"""Whole models: their files, layers, profiles, quantization and evaluation."""
