@@ -5,16 +5,21 @@ smallest normal number, so that it comes back as good as zero), a scale that und
 the smallest float above 0, one that overflows the largest.
 """
 
+from fractions import Fraction
+
 import torch
 from torch import Tensor
 
 from .codec import codec, midpoints
 from .record import Format
+from .scale_format import ScaleFormat
 
 STEPS_PER_OCTAVE = 32
 CLIP_OCTAVES = 10
 _STEPS_PER_CHECK = 8
 MAX_EXPANSION = 2.0
+# A stored scale is below twice what was needed, or it is the smallest that can be stored.
+_STORED_EXPANSION = 2.0
 
 
 def wider_ratios(format: Format) -> tuple[float, ...]:  # noqa: A002 - the field's word
@@ -42,14 +47,43 @@ def absmax_scales(rows: Tensor, format: Format, *, signed: bool) -> Tensor:  # n
     return _scales(largest, sign, format)
 
 
-def mse_scales(rows: Tensor, format: Format, *, signed: bool) -> Tensor:  # noqa: A002
+def stored_scales(
+    rows: Tensor,
+    format: Format,  # noqa: A002
+    store: ScaleFormat,
+    *,
+    signed: bool,
+    parents: Tensor | None = None,
+    target: Fraction | None = None,
+) -> Tensor:
+    """Return :func:`absmax_scales` as ``store`` keeps them, shape (rows, 1).
+
+    The largest magnitude is mapped to ``target``, the format's largest level unless given.
+    ``parents`` has shape (rows, 1), where ``store`` has a parent (:func:`.parent_scales`).
+    """
+    level = format.largest_level if target is None else target
+    largest, sign = _extreme(rows, format, signed=signed)
+    if store.power_rule is not None:
+        return store.powers(largest, float(level)) * sign
+    return store.stored(largest / largest.new_tensor(float(level)), parents) * sign
+
+
+def mse_scales(
+    rows: Tensor,
+    format: Format,  # noqa: A002
+    *,
+    signed: bool,
+    store: ScaleFormat | None = None,
+    parents: Tensor | None = None,
+) -> Tensor:
     """Return the scale of each row with the least squared error among the candidates.
 
     Candidates are multiples of the absmax scale: 1, then :func:`wider_ratios`, then 2**(−k/32) for
-    k = 1 to 320 (down to 1/1024). With ``signed``, each is tried with both signs. The first is the
-    absmax scale itself, and only a smaller error replaces it. A row's search ends early where the
-    values beyond the outermost levels alone err more than the best candidate: that part of the
-    error only grows from there, so no smaller scale can win.
+    k = 1 to 320 (down to 1/1024); with ``store``, what that keeps of them. With ``signed``, each
+    is tried with both signs. The first is the absmax scale itself, and only a smaller error
+    replaces it. A row's search ends early where the values beyond the outermost levels alone err
+    more than the best candidate: that part of the error only grows from there, so no smaller scale
+    can win.
     """
     largest, sign = _extreme(rows, format, signed=signed)
     # MPS has no float64; its searches are as fine as float32 sums.
@@ -57,29 +91,47 @@ def mse_scales(rows: Tensor, format: Format, *, signed: bool) -> Tensor:  # noqa
     ordered = (rows * sign / torch.where(largest > 0, largest, 1)).to(wide).sort(dim=1).values
     table = _SortedRows(ordered)
     sides = [_side(format, table, sign) for sign in ((1, -1) if signed else (1,))]
-    best = table.error(*sides[0][1:], 1.0)
-    factor = torch.ones_like(best)
+    needed = largest / codec(format, largest.dtype, largest.device).largest
 
+    def candidate(ratio: float) -> tuple[float | Tensor, Tensor]:
+        """Return a candidate as a multiple of the absmax scale, and as a scale."""
+        if store is None:
+            return ratio, needed * ratio
+        if ratio == 1.0 and store.power_rule is not None:
+            kept = store.powers(largest, float(format.largest_level))
+        else:
+            kept = store.stored(needed * ratio, parents)
+        return kept.to(wide) / torch.where(needed > 0, needed, 1).to(wide), kept
+
+    best = table.error(*sides[0][1:], candidate(1.0)[0])
+    chosen = candidate(1.0)[1].clone()
+    factor = torch.ones_like(best)
     searching = torch.ones_like(best, dtype=torch.bool)
 
     def improve(ratio: float, rows: Tensor) -> None:
         """Enter a candidate into the rows where it errs less."""
+        multiple, kept = candidate(ratio)
         for side, bounds, levels in sides:
-            error = table.error(bounds, levels, ratio)
+            error = table.error(bounds, levels, multiple)
             better = (error < best) & rows
             torch.where(better, error, best, out=best)
-            factor.masked_fill_(better, ratio * side)
+            factor.masked_fill_(better, side if store is not None else ratio * side)
+            if store is not None:
+                torch.where(better, kept, chosen, out=chosen)
 
+    slack = 1.0 if store is None else _STORED_EXPANSION
     for ratio in (1.0, *wider_ratios(format)):
         improve(ratio, searching)
     for step in range(1, CLIP_OCTAVES * STEPS_PER_OCTAVE + 1):
         ratio = 2 ** (-step / STEPS_PER_OCTAVE)
         if step % _STEPS_PER_CHECK == 1:
-            clipped = [table.clipped_error(levels, ratio) for _, _, levels in sides]
+            clipped = [table.clipped_error(levels, ratio * slack) for _, _, levels in sides]
             searching = torch.stack(clipped).amin(dim=0) < best
             if not bool(searching.any()):
                 break
         improve(ratio, searching)
+    if store is not None:
+        return chosen * sign * factor.to(sign.dtype)
     return _scales(largest, sign * factor.to(sign.dtype), format)
 
 
@@ -134,8 +186,10 @@ class _SortedRows:
         self._sums = torch.cat([zero, ordered.cumsum(dim=1)], dim=1)
         self._energy = ordered.square().sum(dim=1, keepdim=True)
 
-    def error(self, bounds: Tensor, levels: Tensor, ratio: float) -> Tensor:
+    def error(self, bounds: Tensor, levels: Tensor, ratio: float | Tensor) -> Tensor:
         """Return Σ(x − q(x))² of each row, q(x) being the nearest of levels × ratio.
+
+        ``ratio`` is a number, or one for each row, shape (rows, 1).
 
         A cell with n elements of sum s and level l contributes n·l² − 2·s·l; Σx² is added once.
         """
@@ -145,6 +199,9 @@ class _SortedRows:
         edges = torch.cat([first, inner, last], dim=1)
         counts = edges.diff(dim=1).to(self._sums.dtype)
         sums = self._sums.gather(1, edges).diff(dim=1)
+        if isinstance(ratio, Tensor):
+            squares, products = torch.mv(counts, levels.square()), torch.mv(sums, 2 * levels)
+            return self._energy + ratio.square() * squares[:, None] - ratio * products[:, None]
         cells = torch.mv(counts, (levels * ratio).square()) - torch.mv(sums, 2 * ratio * levels)
         return self._energy + cells[:, None]
 

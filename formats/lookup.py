@@ -17,6 +17,7 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from .block_catalog import BLOCK_CATALOG
 from .catalog import CATALOG
 from .derive import DEFAULT_NU, DEFAULT_TOP, MAX_NU, MAX_TOP, MIN_NU
 from .derive import lookup_format as _lookup_format
@@ -27,7 +28,9 @@ from .errors import FormatError
 from .exact import shown
 from .record import MAX_BITS, MAX_GRID_BITS, MIN_BITS, Format
 
-_BY_NAME = {known.name.casefold(): known for known in CATALOG}
+_BY_NAME = {
+    known.name.casefold(): known for known in (*CATALOG, *(item.format for item in BLOCK_CATALOG))
+}
 _DERIVED = re.compile(
     r"(?P<family>[NS]F)(?P<bits>\d{1,3})(?:-nu(?P<nu>[^-()]*)|\((?:nu|ν)=(?P<paper_nu>[^()]*)\))?"
     r"(?:-top(?P<top>.*))?",
@@ -39,7 +42,11 @@ _TOP = re.compile(r"\d{1,4}", re.ASCII)
 
 
 def all_formats() -> tuple[Format, ...]:
-    """Return the whole catalogue, in its order."""
+    """Return the catalogue of number formats, in its order.
+
+    Of the block formats (:data:`.BLOCK_CATALOG`), whose elements :func:`find_format` knows too,
+    three have elements of their own.
+    """
     return CATALOG
 
 

@@ -1,7 +1,9 @@
 """The reference quantizer: a tensor to codes and scales, and back.
 
-1. scale: one a block, by :class:`.ScaleSpec`; finite and never 0 (:mod:`.clipping`).
-2. code: of the level nearest to x ÷ scale, saturating, ties by the format (:mod:`.codec`).
+1. scale: one a block, by :class:`.ScaleSpec`; finite and never 0 (:mod:`.clipping`), as the scale
+   format stores it (:mod:`.scale_format`).
+2. code: of the level nearest to x ÷ scale, saturating, ties by the format (:mod:`.codec`). Where a
+   block has a choice, the variant and target that err least (:mod:`.block_choice`).
 3. back: level × scale.
 
 Scales and quotients are float64 for float64 tensors and float32 for all others; the decision on
@@ -13,13 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .block_choice import chosen_rows, first_target, has_choice, row_scales
 from .blocks import BlockLayout
-from .clipping import absmax_scales, mse_scales
 from .codec import check_tensor, codec, compute_dtype
 from .errors import FormatError, TensorError, UsageError
 from .packing import pack_codes
 from .record import Format
-from .scale import Clipping, ScaleSpec
+from .scale import ScaleSpec
+from .scale_format import Parent, parent_scales
 
 # Rows are processed in groups of about this many elements, which bounds temporary memory.
 _GROUP = 2**22
@@ -109,7 +112,12 @@ def quantize(
     layout = BlockLayout.of(tensor.shape, spec)
     dtype = compute_dtype(tensor.dtype)
     if tensor.numel():
-        coded = [_quantize_rows(rows, format, spec, dtype) for rows in layout.split(tensor)]
+        parts = layout.split(tensor)
+        parents = _parents(parts, layout, format, spec, dtype)
+        coded = [
+            _quantize_rows(rows, format, spec, dtype, above)
+            for rows, above in zip(parts, parents, strict=True)
+        ]
         codes = layout.join([part[0] for part in coded])
         scales = layout.join_scales([part[1] for part in coded])
     else:
@@ -125,19 +133,44 @@ def _quantize_rows(
     format: Format,  # noqa: A002
     spec: ScaleSpec,
     dtype: torch.dtype,
+    parents: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Return codes (rows, length) and scales (rows, 1); a row with NaN has a scale that is not."""
     tables = codec(format, dtype, rows.device)
-    find_scales = mse_scales if spec.clipping is Clipping.MSE else absmax_scales
+    choice = has_choice(format, spec)
     group = max(1, _GROUP // rows.shape[1])
     codes = torch.empty(rows.shape, dtype=torch.uint8, device=rows.device)
     scales = torch.empty((rows.shape[0], 1), dtype=dtype, device=rows.device)
     for start in range(0, rows.shape[0], group):
         part = slice(start, start + group)
         values = rows[part].to(dtype)
-        scales[part] = find_scales(values, format, signed=spec.signed)
+        above = None if parents is None else parents[part]
+        if choice:
+            codes[part], scales[part] = chosen_rows(values, format, spec, above)
+            continue
+        target = spec.targets[0] if spec.targets else None
+        scales[part] = row_scales(values, format, spec, above, target)
         codes[part] = tables.encode(values / scales[part])
     return codes, scales
+
+
+def _parents(
+    parts: list[Tensor],
+    layout: BlockLayout,
+    format: Format,  # noqa: A002
+    spec: ScaleSpec,
+    dtype: torch.dtype,
+) -> list[Tensor | None]:
+    """Return each part's parent scales, (rows, 1), or None where block scales have no parent."""
+    store = spec.scale_format
+    if store is None or store.parent is Parent.NONE:
+        return [None] * len(parts)
+    level = float(first_target(format, spec))
+    needed = []
+    for rows in parts:
+        low, high = rows.aminmax(dim=1, keepdim=True)
+        needed.append(torch.maximum(high, -low).to(dtype) / level)
+    return [*parent_scales(needed, store, layout)]
 
 
 def _not_finite(tensor: Tensor, layout: BlockLayout, where: str) -> TensorError:

@@ -6,6 +6,8 @@
 3. Where several codes share a level (E2M1's negative zero), the quantizer produces the lowest one.
 4. A tie between two levels goes to the level with the even code, or to the lower level, as
    ``rounding`` says. Where both codes or neither are even, ``ties-to-even`` takes the lower level.
+5. The top ``selector_bits`` of a code, where there are any, are the same for a whole block and
+   stored with its scale: they select one of the format's variants, of ``stored_bits`` bits each.
 """
 
 import enum
@@ -41,8 +43,8 @@ class Format:
     Raises :class:`FormatError` for a name outside ``[A-Za-z0-9+-_.]{1,64}`` or with an
     :attr:`identifier` of more than 64 characters, a grid whose length is not ``2**bits``, grid
     values that are no integers or wider than 24 bits, a grid of one value only, a unit outside
-    1e-18 to 1e18, or a description or source that is not one printable line of at most 500
-    characters.
+    1e-18 to 1e18, selector bits that leave fewer than two others, or a description or source that
+    is not one printable line of at most 500 characters.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Format:
     rounding: Rounding = Rounding.TIES_TO_LOWER
     description: str = ""
     source: str = ""
+    selector_bits: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME_PATTERN.fullmatch(self.name):
@@ -70,6 +73,7 @@ class Format:
         where = f"Format {self.name}"
         _check_bits(self.bits, where)
         _check_grid(self.grid, self.bits, where)
+        _check_selector(self.selector_bits, self.bits, where)
         if not isinstance(self.unit, Fraction) or self.unit <= 0:
             raise FormatError(
                 f"{where}: unit is {shown(self.unit)}; it must be a positive Fraction."
@@ -115,6 +119,30 @@ class Format:
         return max(self.grid) != -min(self.grid)
 
     @property
+    def stored_bits(self) -> int:
+        """The bits of a code that each element stores: all but the block's selector."""
+        return self.bits - self.selector_bits
+
+    @property
+    def variants(self) -> tuple["Format", ...]:
+        """The formats of ``stored_bits`` that the selector's values choose; without one, itself."""
+        if not self.selector_bits:
+            return (self,)
+        size = 2**self.stored_bits
+        return tuple(
+            Format(
+                name=self.name,
+                bits=self.stored_bits,
+                grid=self.grid[value * size : (value + 1) * size],
+                unit=self.unit,
+                rounding=self.rounding,
+                description=self.description,
+                source=self.source,
+            )
+            for value in range(2**self.selector_bits)
+        )
+
+    @property
     def identifier(self) -> str:
         """The name as a part of Verilog identifiers and file names, in lower case."""
         words = {"+": "_plus_", "-": "_", ".": "_dot_"}
@@ -123,12 +151,14 @@ class Format:
     @property
     def digest(self) -> str:
         """SHA-256 of what the hardware and the quantizer depend on; the name is no part of it."""
-        facts = [self.bits, self.grid, str(self.unit), self.rounding.value]
+        facts: list[object] = [self.bits, self.grid, str(self.unit), self.rounding.value]
+        if self.selector_bits:
+            facts.append(self.selector_bits)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON types; :meth:`from_json` is the inverse."""
-        return {
+        record: dict[str, object] = {
             "name": self.name,
             "bits": self.bits,
             "grid": list(self.grid),
@@ -137,6 +167,9 @@ class Format:
             "description": self.description,
             "source": self.source,
         }
+        if self.selector_bits:
+            record["selector_bits"] = self.selector_bits
+        return record
 
     @classmethod
     def from_json(cls, record: object) -> "Format":
@@ -155,6 +188,7 @@ class Format:
                 rounding=Rounding(record.get("rounding", Rounding.TIES_TO_LOWER)),
                 description=str(record.get("description", "")),
                 source=str(record.get("source", "")),
+                selector_bits=record.get("selector_bits", 0),
             )
         except FormatError:
             raise
@@ -170,6 +204,16 @@ def _check_bits(bits: object, where: str) -> None:
     if not MIN_BITS <= bits <= MAX_BITS:
         raise FormatError(
             f"{where}: bits is {shown(bits)}; it must be from {MIN_BITS} to {MAX_BITS}."
+        )
+
+
+def _check_selector(selector: object, bits: int, where: str) -> None:
+    if isinstance(selector, bool) or not isinstance(selector, int):
+        raise FormatError(f"{where}: selector_bits is {shown(selector)}; it must be an integer.")
+    if not 0 <= selector <= bits - MIN_BITS:
+        raise FormatError(
+            f"{where}: selector_bits is {shown(selector)} of {bits} bits; it must be from 0 to "
+            f"{bits - MIN_BITS}."
         )
 
 

@@ -2,10 +2,12 @@
 
 import enum
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeVar
 
 from .errors import UsageError
 from .exact import shown
+from .scale_format import ScaleFormat
 
 PAPER_BLOCK = 128
 
@@ -42,6 +44,11 @@ class ScaleSpec:
     largest magnitudes differ in sign, such as INT4: the scale may be negative, so that the
     block's extreme can meet the format's.
 
+    ``scale_format`` is how the scales are stored; None keeps them as they are computed. ``targets``
+    are the levels that a block's largest magnitude may be mapped to, whichever errs least (the
+    first, where they err alike); none stands for the format's largest level. They are for ABSMAX:
+    MSE's search includes them.
+
     Raises :class:`UsageError` for values that have no meaning.
     """
 
@@ -50,6 +57,8 @@ class ScaleSpec:
     block: int = PAPER_BLOCK
     clipping: Clipping = Clipping.ABSMAX
     signed: bool = False
+    scale_format: ScaleFormat | None = None
+    targets: tuple[Fraction, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -62,6 +71,14 @@ class ScaleSpec:
             raise UsageError(f"block is {shown(self.block)}; it must be a positive integer.")
         if not isinstance(self.signed, bool):
             raise UsageError(f"signed is {shown(self.signed)}; it must be True or False.")
+        stored = self.scale_format
+        if self.signed and stored is not None and not stored.spare_bits:
+            raise UsageError(
+                f"A signed scale was asked for, but {stored.name} scales have no bit for a sign; "
+                "store them as FP16 or E4M3."
+            )
+        if not isinstance(self.targets, tuple) or any(t <= 0 for t in self.targets):
+            raise UsageError(f"targets is {shown(self.targets)}; it must be positive levels.")
 
 
 def _member(kind: type[_Member], value: object, name: str) -> _Member:
