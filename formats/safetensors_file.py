@@ -21,7 +21,7 @@ def tensor_names(path: str | os.PathLike[str]) -> list[str]:
 
     Raises :class:`DataError`, naming the file, where it cannot be read or is damaged.
     """
-    with _opened(path) as handle:
+    with opened(path) as handle:
         return sorted(handle.keys())
 
 
@@ -31,7 +31,7 @@ def read_tensor(path: str | os.PathLike[str], name: str | None = None) -> "Tenso
     Nothing else of the file is read. Raises :class:`DataError`, with the names that there are,
     for another name, and as :func:`tensor_names`.
     """
-    with _opened(path) as handle:
+    with opened(path) as handle:
         names = sorted(handle.keys())
         wanted = names[0] if name is None and len(names) == 1 else name
         if wanted not in names:
@@ -46,7 +46,11 @@ def read_tensor(path: str | os.PathLike[str], name: str | None = None) -> "Tenso
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+def opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Give the safetensors library's handle of a file that it found to be whole.
+
+    Raises :class:`DataError`, naming the file, where it cannot be read or is damaged.
+    """
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - imports torch when it opens
 
     name = os.fspath(path)
