@@ -1,22 +1,19 @@
-"""How far a sample is from a fitted distribution, and how far from normal its moments are.
+"""How far a sample is from a fitted distribution.
 
 The Kolmogorov-Smirnov distance D is the largest difference between the sample's distribution
 function and a fitted one. KS-Δ = D(normal) − D(t) is positive where the t fits better, as in
 Table 1 of the paper (Dotzel et al., ICML 2024, arXiv 2405.03103).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .errors import TensorError
-from .exact import shown
 from .student_fit import wide
 
 _PIECES = 16
-_CHUNK_ELEMENTS = 2**22
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,15 +27,6 @@ class FitDistance:
     def ks_delta(self) -> float:
         """D(normal) − D(t), positive where the t fits better."""
         return self.ks_normal - self.ks_t
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moments:
-    """A tensor's extremes, and its excess kurtosis m4/m2² − 3 about the mean (a normal's is 0)."""
-
-    minimum: float
-    maximum: float
-    kurtosis: float
 
 
 def fit_distance(sample: Tensor, nu: float, scale: float) -> FitDistance:
@@ -95,48 +83,3 @@ def _largest_difference(places: Tensor, known: Tensor, count: int) -> float:
     # A quotient of integers would be a float32.
     ranks = places.double()
     return float(torch.maximum((ranks + 1) / count - known, known - ranks / count).max())
-
-
-def moments(tensor: Tensor, name: str) -> Moments:
-    """Return extremes and excess kurtosis over all elements, in chunks, in float64.
-
-    Raises :class:`TensorError`, naming the tensor, for NaN and infinities (with the place of the
-    first), for an empty tensor, and for one with a single value, whose kurtosis is undefined.
-    """
-    where = f"The tensor {shown(name)}"
-    flat = tensor.detach().reshape(-1)
-    if not len(flat):
-        raise TensorError(f"{where} is empty; no distribution can be fitted to it.")
-    minimum, maximum = torch.inf, -torch.inf
-    done = 0
-    for part in _chunks(flat):
-        if not bool(part.isfinite().all()):
-            first = done + int((~part.isfinite()).int().argmax())
-            index = [int(i) for i in torch.unravel_index(torch.tensor(first), tensor.shape)]
-            raise TensorError(
-                f"{where} holds NaN or infinite values, the first at index {index}; no "
-                "distribution fits them."
-            )
-        low, high = (float(extreme) for extreme in part.aminmax())
-        minimum, maximum = min(minimum, low), max(maximum, high)
-        done += len(part)
-    if minimum == maximum:
-        raise TensorError(
-            f"{where} holds {minimum:g} in all of its {len(flat)} elements; no distribution can "
-            "be fitted to a single value."
-        )
-    largest = max(-minimum, maximum)
-    mean = sum(float((part / largest).sum()) for part in _chunks(flat)) / len(flat)
-    second = fourth = 0.0
-    for part in _chunks(flat):
-        squares = part.div_(largest).sub_(mean).square_()
-        second += float(squares.sum()) / len(flat)
-        fourth += float(squares.square_().sum()) / len(flat)
-    return Moments(minimum=minimum, maximum=maximum, kurtosis=fourth / second**2 - 3)
-
-
-def _chunks(flat: Tensor) -> Iterator[Tensor]:
-    """Yield float64 copies of a flat tensor's runs, which the caller may overwrite."""
-    for part in torch.split(flat, _CHUNK_ELEMENTS):
-        copied = wide(part)
-        yield copied.clone() if copied.data_ptr() == part.data_ptr() else copied

@@ -10,6 +10,8 @@ from .exact import shown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .moments import Moments
+
 MIN_ELEMENTS = 16
 SAMPLE_CAP = 2**18
 
@@ -97,8 +99,8 @@ def profile_tensor(
     its sample; :class:`UsageError` for a cap below 16.
     """
     from .codec import check_tensor  # noqa: PLC0415 - imports torch
-    from .fit_distance import fit_distance, moments  # noqa: PLC0415
-    from .student_fit import fit_student, sample_elements  # noqa: PLC0415
+    from .moments import moments  # noqa: PLC0415
+    from .student_fit import sample_elements  # noqa: PLC0415
 
     if cap < MIN_ELEMENTS:
         raise UsageError(f"The sample's cap is {shown(cap)}; it must be at least {MIN_ELEMENTS}.")
@@ -110,13 +112,26 @@ def profile_tensor(
         )
     whole = moments(tensor, name)
     sample = sample_elements(tensor, cap, seed)
+    return profile_sample(sample, whole, name=name, kind=kind, elements=tensor.numel())
+
+
+def profile_sample(
+    sample: "Tensor", whole: "Moments", *, name: str, kind: str, elements: int
+) -> TensorProfile:
+    """Return the profile of a tensor of which a sample, shape (samples,), and moments are known.
+
+    Raises :class:`TensorError` where no distribution can be fitted, as :func:`profile_tensor`.
+    """
+    from .fit_distance import fit_distance  # noqa: PLC0415
+    from .student_fit import fit_student  # noqa: PLC0415
+
     fit = fit_student(sample, name=name)
     nu, scale = float(fit.nu), float(fit.scale)
     distance = fit_distance(sample, nu, scale)
     return TensorProfile(
         name=name,
         kind=kind,
-        elements=tensor.numel(),
+        elements=elements,
         sampled=len(sample),
         nu=nu,
         scale=scale,
