@@ -4,11 +4,9 @@ No code of a model's is run, no pickle is read, nothing is fetched: weights are 
 """
 
 import contextlib
-import functools
 import json
 import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from ..exact import shown
 from ..files import read_text
 from ..safetensors_file import tensor_names
 from .device import find_device
+from .gguf_file import check_gguf, gguf_note, quick_gguf
 
 if TYPE_CHECKING:
     import torch
@@ -79,13 +78,15 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> LoadedM
     place = Path(path)
     target = find_device(device)
     transformers = require_transformers()
+    options: dict[str, str] = {}
+    folder = place
     if place.is_dir():
-        files, options, note = weight_files(place), {}, ""
+        files = weight_files(place)
         _check_configuration(place)
-        folder = place
     elif place.suffix.casefold() == ".gguf":
+        check_gguf(place)
         files, folder = (place,), place.absolute().parent
-        options, note = {"gguf_file": place.name}, _gguf_note(place)
+        options = {"gguf_file": place.name}
     elif place.exists():
         raise DataError(
             f"{place} is neither a model folder nor a .gguf file; to load a model takes its "
@@ -93,7 +94,12 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> LoadedM
         )
     else:
         raise DataError(f"There is no model at {place}; give a model folder or a .gguf file.")
-    with _quiet(transformers), _gguf_read_once(), _sentences(place):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet(transformers))
+        stack.enter_context(_sentences(place))
+        if options:
+            stack.enter_context(quick_gguf(place))
+        note = gguf_note(place) if options else ""
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
         )
@@ -263,42 +269,6 @@ def _check_finite(module: "nn.Module", place: Path) -> None:
                 f"The tensor {name!r:.120} of {place} holds NaN or infinite values; only finite "
                 "weights can be evaluated."
             )
-
-
-def _gguf_note(path: Path) -> str:
-    """Return how the tensors of a GGUF file are quantized already, in words."""
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-    except OSError as error:
-        raise DataError(f"The file {path} cannot be read: {error.strerror}.") from error
-    if magic != b"GGUF":
-        raise DataError(f"{path} is no GGUF file: it does not begin with the letters GGUF.")
-    with _gguf_read_once(), _sentences(path):
-        import gguf  # noqa: PLC0415 - optional
-
-        kinds = Counter(tensor.tensor_type.name for tensor in gguf.GGUFReader(str(path)).tensors)
-    already = [name for name, _ in kinds.most_common() if name not in {"F32", "F16", "BF16", "F64"}]
-    return f"weights already quantized in the file ({', '.join(already)})" if already else ""
-
-
-@contextlib.contextmanager
-def _gguf_read_once() -> Iterator[None]:
-    """Let transformers parse a GGUF file's header, seconds each, once and not four times."""
-    try:
-        import gguf  # noqa: PLC0415 - optional
-    except ImportError:
-        yield
-        return
-    before = gguf.GGUFReader
-    if isinstance(before, functools._lru_cache_wrapper):
-        yield
-        return
-    gguf.GGUFReader = functools.lru_cache(maxsize=1)(before)
-    try:
-        yield
-    finally:
-        gguf.GGUFReader = before
 
 
 @contextlib.contextmanager
