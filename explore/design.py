@@ -87,7 +87,7 @@ class Design:
             asked=self.place.asked.name,
             format=spec.weight.name,
             activation=spec.activation.name,
-            bits=spec.weight.bits,
+            bits=spec.weight.stored_bits,
             terms=spec.terms,
             top=self.place.top,
             encoding=self.place.encoding,

@@ -133,7 +133,7 @@ def gather(
             OURS: {name: area.area_um2 for name, area in best.items()},
             PAPERS: {name: row.mac_um2 for name, row in published.items()},
         },
-        bits={name: find_format(name).bits for name in published}
+        bits={name: find_format(name).stored_bits for name in published}
         | {name: area.bits for name, area in best.items()},
         rows=tuple(rows),
         table10=tuple(published),

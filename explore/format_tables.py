@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from ..formats.block_format import block_format_of
 from ..formats.mac import MacSpec
+from ..formats.metrics import METRICS
 from ..formats.record import Format
 from .text_table import Column, TextTable
 
@@ -15,7 +17,8 @@ def catalogue_table(formats: Sequence[Format]) -> TextTable:
         rows.append(
             (
                 item.name,
-                str(item.bits),
+                str(item.stored_bits),
+                f"{block_format_of(item).bits_per_element:g}",
                 f"{min(item.grid)}…{max(item.grid)}",
                 str(item.unit),
                 str(spec.accumulator_bits),
@@ -25,6 +28,7 @@ def catalogue_table(formats: Sequence[Format]) -> TextTable:
     columns = (
         Column(label="format", numeric=False),
         Column(label="bits"),
+        Column(label=METRICS["bits_per_element"].label, meaning="with the block's scale"),
         Column(label="grid", meaning="smallest and largest integer"),
         Column(label="unit", meaning="the value of one grid step"),
         Column(label="accumulator (bits)", meaning="for 256 terms"),
@@ -35,7 +39,11 @@ def catalogue_table(formats: Sequence[Format]) -> TextTable:
 
 def code_table(item: Format) -> TextTable:
     """Return one row a code: bits, grid, level, and whether the quantizer produces it."""
-    produced = set(item.canonical_codes)
+    produced = {
+        (selector << item.stored_bits) | code
+        for selector, variant in enumerate(item.variants)
+        for code in variant.canonical_codes
+    }
     rows = [
         (
             str(code),
@@ -67,6 +75,16 @@ def facts_of(item: Format) -> list[str]:
         f"products {low} to {high} grid steps of {spec.unit}; accumulator for {spec.terms} terms: "
         f"{spec.accumulator_bits} bits",
     ]
+    blocks = block_format_of(item)
+    lines.append(
+        f"blocks of {blocks.block} elements with {blocks.scale_format.name} scales: "
+        f"{blocks.bits_per_element:g} bits an element"
+    )
+    if item.selector_bits:
+        lines.append(
+            f"the top {item.selector_bits} of {item.bits} code bits are stored once a block; they "
+            f"select one of {len(item.variants)} variants"
+        )
     if item.description:
         lines.append(item.description)
     if item.source:

@@ -47,6 +47,11 @@ def version_errors(pairs: Sequence[tuple[Format, Format]], cache: Cache) -> list
         samples = [sampled_errors(distribution) for distribution in (NORMAL, STUDENT_5)]
         for key, (one, real) in waiting.items():
             sqnr, losses = [], []
+            if one.selector_bits:
+                record = _of_blocks(one)
+                found[key] = record
+                cache.put(key, asdict(record))
+                continue
             for sample in samples:
                 noise = sample.noise(one)
                 sqnr.append(round(sample.error_of(one.name, noise).sqnr_db, 6))
@@ -60,6 +65,30 @@ def version_errors(pairs: Sequence[tuple[Format, Format]], cache: Cache) -> list
             found[key] = record
             cache.put(key, asdict(record))
     return [error for key in keys if (error := found[key]) is not None]
+
+
+def _of_blocks(one: Format) -> VersionError:
+    """Return the error of a format of which each block chooses a variant: it has no versions."""
+    from ..formats.absmax_error import ELEMENTS  # noqa: PLC0415 - imports torch
+    from ..formats.distribution import NORMAL, STUDENT_5  # noqa: PLC0415
+    from ..formats.quantization_error import quantization_error  # noqa: PLC0415
+    from ..formats.scale import PAPER_BLOCK  # noqa: PLC0415
+
+    sqnr = [
+        round(
+            quantization_error(
+                distribution.sample(ELEMENTS // PAPER_BLOCK, PAPER_BLOCK), one, data="samples"
+            ).sqnr_db,
+            6,
+        )
+        for distribution in (NORMAL, STUDENT_5)
+    ]
+    return VersionError(
+        sqnr_normal_db=sqnr[0],
+        sqnr_t5_db=sqnr[1],
+        sqnr_loss_normal_db=0.0,
+        sqnr_loss_t5_db=0.0,
+    )
 
 
 def _parse(record: Record) -> VersionError:

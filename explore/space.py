@@ -50,6 +50,8 @@ def is_lookup(format: Format) -> bool:  # noqa: A002 - the field's word
     """
     if real_valued(format) is not format:
         return True
+    if format.selector_bits:
+        return False
     known = {one.name for one in all_formats()}
     return format.name not in known and format.rounding is Rounding.TIES_TO_LOWER
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from .blocks import BlockLayout
 from .codec import check_tensor
 from .distribution import Distribution
-from .errors import TensorError
+from .errors import TensorError, UsageError
 from .quantization_error import QuantizationError
 from .record import Format
 from .scale import PAPER_BLOCK, Granularity, ScaleSpec
@@ -56,7 +56,16 @@ class AbsmaxErrors:
         self.signal = (weight * ordered.square()).sum(dim=1)
 
     def noise(self, format: Format) -> Tensor:  # noqa: A002 - the field's word
-        """Return Σ(x − q(x))² by group, shape (groups,), in double precision."""
+        """Return Σ(x − q(x))² by group, shape (groups,), in double precision.
+
+        Raises :class:`UsageError` for a format of which each block chooses a variant: sorted data
+        have no blocks any more.
+        """
+        if format.selector_bits:
+            raise UsageError(
+                f"{format.name} has a special value that each block chooses; its error is "
+                "measured with quantization_error, block by block."
+            )
         largest = max(abs(value) for value in format.grid)
         grid = format.sorted_grid
         levels = self._ordered.new_tensor([float(Fraction(v, largest)) for v in grid])

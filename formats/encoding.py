@@ -26,9 +26,15 @@ def recode(format: Format, order: Sequence[int], *, name: str | None = None) -> 
     Unless ``name`` is given, the new name tells the order: ``NF4-codes7…``, one digit a code
     (0-9, a-v), which :func:`.find_format` reads; of a recoded format the orders are combined, and
     the original order has the original name. Raises :class:`FormatError` for an order that is no
-    permutation of the codes, for a format of more than 5 bits or of a long name without ``name``,
-    and where rounding looks at the codes (``ties-to-even``) and would change.
+    permutation of the codes, for a format with selector bits, for one of more than 5 bits or of a
+    long name without ``name``, and where rounding looks at the codes (``ties-to-even``) and would
+    change.
     """
+    if format.selector_bits:
+        raise FormatError(
+            f"{format.name}'s top code bits select a variant for a block, so that its codes are "
+            "what they are; only formats without such bits take another order."
+        )
     order = tuple(order)
     codes = range(2**format.bits)
     if any(isinstance(code, bool) or not isinstance(code, int) for code in order) or sorted(

@@ -103,6 +103,14 @@ _METRICS = (
         meaning="SQNR of the real-valued lookup format minus that of its integer grid",
     ),
     Metric(
+        name="bits_per_element",
+        label="bits an element",
+        unit="bits",
+        higher_is_better=False,
+        digits=3,
+        meaning="stored bits of a code with its share of the block's scale and selector",
+    ),
+    Metric(
         name="delay_ps",
         label="critical path",
         unit="ps",

@@ -7,6 +7,7 @@
     levels = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, -0.5, -1, -1.5, -2, -3, -4, -6]   # by code
     rounding = "ties-to-even"  # optional; "ties-to-lower" unless given
     description = "…"          # optional, as is source
+    selector_bits = 0          # optional: how many of a code's top bits a whole block shares
 
 Instead of ``levels``, whose unit is their greatest common step, a file may give ``grid`` (integers
 by code) with ``unit`` (an integer, a decimal, or text such as "1/10"). Real-valued levels that
@@ -32,7 +33,18 @@ from .record import MAX_BITS, MAX_GRID_BITS, MIN_BITS, NAME_PATTERN, Format, Rou
 # The largest format has 256 levels of 40 digits. A key of many parts takes tomllib their square.
 _MOST_BYTES = 2**16
 _MOST_POINTS = 1000
-_KEYS = ("name", "bits", "levels", "top", "grid", "unit", "rounding", "description", "source")
+_KEYS = (
+    "name",
+    "bits",
+    "levels",
+    "top",
+    "grid",
+    "unit",
+    "rounding",
+    "description",
+    "source",
+    "selector_bits",
+)
 
 
 def load_format(path: str | os.PathLike[str]) -> Format:
@@ -70,6 +82,9 @@ def load_format(path: str | os.PathLike[str]) -> Format:
             rounding=_rounding(record, where),
             description=_line(record, "description", where),
             source=_line(record, "source", where),
+            selector_bits=_integer(record, "selector_bits", where)
+            if "selector_bits" in record
+            else 0,
         )
     except FormatError as error:
         raise FormatError(f"{where}: {error}") from error
@@ -91,6 +106,8 @@ def write_format(format: Format, path: str | os.PathLike[str]) -> None:  # noqa:
         f"unit = {unit.numerator if unit.denominator == 1 else _quoted(str(unit))}",
         f"rounding = {_quoted(format.rounding.value)}",
     ]
+    if format.selector_bits:
+        lines.append(f"selector_bits = {format.selector_bits}")
     lines += [
         f"{key} = {_quoted(text)}"
         for key, text in (("description", format.description), ("source", format.source))

@@ -27,7 +27,8 @@ class Mac(wiring.Component):
     Members
     -------
     weight : In(weight bits), activation : In(activation bits)
-        Codes.
+        Codes. Where a block chooses a variant, the top ``selector_bits`` are that choice, and hold
+        for the whole block.
     clear : In(1)
         The accumulator starts again from this product.
     enable : In(1), where ``spec.enable``

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from ..formats.mac import MacSpec
+from ..formats.record import Format
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,13 +21,22 @@ class Port:
         return asdict(self)
 
 
+def _meaning(number_format: Format) -> str:
+    text = f"code of {number_format.name}"
+    if not number_format.selector_bits:
+        return text
+    top = number_format.bits - 1
+    bits = f"{top}" if number_format.selector_bits == 1 else f"{top}:{number_format.stored_bits}"
+    return f"{text}; [{bits}] selects the block's special value"
+
+
 def ports(spec: MacSpec) -> tuple[Port, ...]:
     """Return the ports of a MAC in the order in which the Verilog module lists them."""
     edges = "one clock edge" if spec.latency == 1 else f"{spec.latency} clock edges"
     inputs = [
         ("clk", 1, "rising edge"),
-        ("weight", spec.weight.bits, f"code of {spec.weight.name}"),
-        ("activation", spec.activation.bits, f"code of {spec.activation.name}"),
+        ("weight", spec.weight.bits, _meaning(spec.weight)),
+        ("activation", spec.activation.bits, _meaning(spec.activation)),
         ("clear", 1, "the accumulator starts again from this product"),
     ]
     if spec.enable:

@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from ..formats.lookup import all_formats
+from ..formats.block_format import all_block_formats, block_format_of
 from ..formats.mac import MacSpec
 from ..formats.resolve import resolve_formats
 from .options import add_formats
@@ -35,7 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    formats = resolve_formats(args.formats) if args.formats else all_formats()
+    everything = tuple(item.format for item in all_block_formats())
+    formats = resolve_formats(args.formats) if args.formats else everything
     if args.json:
         text = json.dumps([_record(item) for item in formats], indent=2, ensure_ascii=False)
         write_data(text + "\n", args.json)
@@ -65,6 +66,9 @@ def _record(item: "Format") -> dict[str, object]:
     return {
         **item.to_json(),
         "levels": [str(level) for level in item.levels],
+        "block": (blocks := block_format_of(item)).block,
+        "scale_format": blocks.scale_format.name,
+        "bits_per_element": blocks.bits_per_element,
         "accumulator_bits": spec.accumulator_bits,
         "terms": spec.terms,
     }

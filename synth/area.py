@@ -328,7 +328,7 @@ def area_result(
     return AreaResult(
         format=spec.weight.name,
         activation=spec.activation.name,
-        bits=spec.weight.bits,
+        bits=spec.weight.stored_bits,
         terms=spec.terms,
         architecture=design.architecture,
         library=flow.library.name,
