@@ -39,7 +39,13 @@ _ROLES = (
         ),
     ),
 )
-_EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|shared)(\.|$)")
+# By a tensor's last module: word_embeddings is one, embed_out and patch_embed.proj are none.
+_EMBEDDING = re.compile(
+    r"(^|[._])(embed|embd|embeddings?)(_(?!out|proj|hidden)\w+)?$"
+    r"|(^|\.)(wte|wpe|shared|relative_attention_bias)$"
+)
+_DIRECTION = re.compile(r"\.(parametrizations\.weight\.original1|weight_v)$")
+_EXPERTS = re.compile(r"(^|\.)experts\.(gate_up|gate|up|down)_proj$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -110,13 +116,17 @@ def role_of(name: str) -> str:
 def kind_of_tensor(name: str, shape: Sequence[int]) -> str | None:
     """Return the kind of layer that a file's tensor is the weight of, by name and shape alone.
 
-    None for a bias, a normalisation, and all else with fewer than two axes.
+    None for a bias, a normalisation, and all else with fewer than two axes. Of a normalised weight
+    it is the direction that counts; a tensor of several experts' weights is linear.
     """
+    if _EXPERTS.search(name) and len(shape) == 3:
+        return LINEAR
+    name = _DIRECTION.sub(".weight", name)
     if not name.endswith("weight") or len(shape) < 2:
         return None
-    if _EMBEDDING.search(name.removesuffix(".weight")) and len(shape) == 2:
-        return EMBEDDING
-    return LINEAR if len(shape) == 2 else CONVOLUTION
+    if len(shape) > 2:
+        return CONVOLUTION
+    return EMBEDDING if _EMBEDDING.search(name.removesuffix(".weight")) else LINEAR
 
 
 def check_kinds(wanted: Iterable[str]) -> frozenset[str]:
