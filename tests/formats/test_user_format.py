@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nibblemac.formats.block_catalog import BLOCK_CATALOG
 from nibblemac.formats.catalog import CATALOG, E2M1
 from nibblemac.formats.derive import normal_float
 from nibblemac.formats.errors import FormatError, OutputError
@@ -74,7 +75,9 @@ def test_text_is_folded_into_one_line(tmp_path: Path) -> None:
     assert load_format(_write(tmp_path, text)).description == "two lines"
 
 
-@pytest.mark.parametrize("known", CATALOG, ids=lambda known: known.name)
+@pytest.mark.parametrize(
+    "known", [*CATALOG, *(item.format for item in BLOCK_CATALOG)], ids=lambda known: known.name
+)
 def test_round_trip_of_the_catalogue(known: Format, tmp_path: Path) -> None:
     write_format(known, tmp_path / "again.toml")
     assert load_format(tmp_path / "again.toml") == known

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nibblemac.formats.lookup import all_formats
+from nibblemac.formats.block_format import all_block_formats
 from nibblemac.formats.published import published_path
 from nibblemac.scripts import main as command
 from nibblemac.synth.result import from_csv, load_areas
@@ -40,8 +40,9 @@ def fails(capsys, *arguments: str) -> str:
 def test_catalogue_is_listed(capsys) -> None:
     assert call("formats") == 0
     lines = capsys.readouterr().out
-    for item in all_formats():
+    for item in all_block_formats():
         assert f" {item.name} " in lines
+        assert f" {item.bits_per_element:g} " in lines
 
 
 def test_one_format_in_full(capsys, tmp_path: Path) -> None:

@@ -75,6 +75,10 @@ def test_formats_of_four_bits(yosys, tmp_path, name: str) -> None:
     assert prove(design_of(name, architecture), yosys, workdir=tmp_path).proven
 
 
+def test_a_special_that_the_block_chooses(yosys, tmp_path) -> None:
+    assert prove(design_of("RaZeR-A", "sign-magnitude"), yosys, workdir=tmp_path).proven
+
+
 # What each change does to the sum, by (sum before, product, clear).
 FAULTS = {
     "product": (
