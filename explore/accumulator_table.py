@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from ..formats.block_format import own_mac
 from ..formats.mac import MacSpec
 from ..formats.published import PublishedHardware
 from ..formats.record import Format
@@ -16,7 +17,7 @@ def accumulator_table(
     for item in formats:
         if item.name not in published:
             continue
-        spec = MacSpec(weight=item, activation=item)
+        spec = own_mac(item)
         theirs = published[item.name].accumulator_bits
         low, high = spec.accumulator_range
         rows.append(

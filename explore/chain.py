@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from ..formats.mac import MacSpec
+from ..formats.block_format import own_mac
 from ..formats.record import Format
 from ..rtl.architectures import ARCHITECTURES
 from ..rtl.package import write_package
@@ -67,7 +67,7 @@ def run_chain(
 
         return update
 
-    specs = [MacSpec(weight=item, activation=item) for item in formats]
+    specs = [own_mac(item) for item in formats]
     found = survey(
         flow,
         specs,

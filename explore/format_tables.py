@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..formats.block_format import block_format_of
-from ..formats.mac import MacSpec
+from ..formats.block_format import block_format_of, own_mac
 from ..formats.metrics import METRICS
 from ..formats.record import Format
 from .text_table import Column, TextTable
@@ -13,7 +12,7 @@ def catalogue_table(formats: Sequence[Format]) -> TextTable:
     """Return one row a format: bits, grid range, unit, accumulator width, description."""
     rows = []
     for item in formats:
-        spec = MacSpec(weight=item, activation=item)
+        spec = own_mac(item)
         rows.append(
             (
                 item.name,
@@ -68,7 +67,7 @@ def code_table(item: Format) -> TextTable:
 
 def facts_of(item: Format) -> list[str]:
     """Return what else there is to say of a format, as lines of text."""
-    spec = MacSpec(weight=item, activation=item)
+    spec = own_mac(item)
     low, high = spec.product_range
     lines = [
         f"unit {item.unit}; rounding {item.rounding.value}; saturating; no NaN, no infinities",

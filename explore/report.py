@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..formats.accuracy import AccuracyRow
+from ..formats.block_format import own_mac
 from ..formats.errors import DataError
 from ..formats.folder import write_folder
-from ..formats.mac import MacSpec
 from ..formats.published import PublishedHardware, published_hardware, published_quality
 from ..formats.record import Format
 from ..sim.proof import Proof
@@ -234,7 +234,7 @@ def _refusals(formats: list[Format], areas: Sequence[SizedDesign]) -> dict[tuple
     reasons = {}
     for item in formats:
         for name in used:
-            reason = refusal(MacSpec(weight=item, activation=item), name)
+            reason = refusal(own_mac(item), name)
             if reason is not None:
                 reasons[item.name, name] = reason
     return reasons

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from .errors import UsageError
 from .exact import shown
+from .mac import MacSpec
 from .record import Format
 from .scale import PAPER_BLOCK, Clipping, Granularity, ScaleSpec
 from .scale_format import FP16, ScaleFormat
@@ -79,6 +80,11 @@ def block_format_of(format: Format) -> BlockFormat:  # noqa: A002 - the field's 
         if known.format == format:
             return known
     return BlockFormat(format=format)
+
+
+def own_mac(weight: Format) -> MacSpec:
+    """Return the MAC of a weight format with the activations that it is meant for, 256 terms."""
+    return MacSpec(weight=weight, activation=block_format_of(weight).for_activations.format)
 
 
 def find_block_format(

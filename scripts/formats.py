@@ -4,8 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from ..formats.block_format import all_block_formats, block_format_of
-from ..formats.mac import MacSpec
+from ..formats.block_format import all_block_formats, block_format_of, own_mac
 from ..formats.resolve import resolve_formats
 from .options import add_formats
 from .terminal import print_table, table_stream, write_data
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _record(item: "Format") -> dict[str, object]:
-    spec = MacSpec(weight=item, activation=item)
+    spec = own_mac(item)
     return {
         **item.to_json(),
         "levels": [str(level) for level in item.levels],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..formats.block_format import block_format_of
 from ..formats.errors import UsageError
 from ..formats.mac import MAX_TERMS, PAPER_TERMS, MacSpec
 from ..formats.resolve import resolve_argument, resolve_formats
@@ -203,7 +204,7 @@ def specs_of(args: argparse.Namespace) -> list[MacSpec]:
     return [
         MacSpec(
             weight=weight,
-            activation=activation or weight,
+            activation=activation or block_format_of(weight).for_activations.format,
             terms=args.terms,
             enable=getattr(args, "enable", False),
             registered_product=getattr(args, "registered_product", False),

@@ -152,7 +152,7 @@ def _synthesised(
     args: argparse.Namespace, formats: "tuple[Format, ...]"
 ) -> "tuple[list[AreaResult], bool]":
     """Return the formats' areas, and whether a synthesis failed."""
-    from ..formats.mac import MacSpec
+    from ..formats.block_format import own_mac
     from ..synth.area import survey
     from ..synth.recipes import find_recipes
 
@@ -160,7 +160,7 @@ def _synthesised(
     with search_of(args) as search, progress_bars() as progress:
         found = survey(
             flow,
-            [MacSpec(weight=item, activation=item) for item in formats],
+            [own_mac(item) for item in formats],
             architectures_of("all"),
             () if search.effort.searched else find_recipes(args.recipe),
             search=search,

@@ -35,9 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from ..explore.chain import run_chain, write_chain
     from ..explore.cost_tables import cost_table
     from ..explore.proof_table import NOT_PROVEN, proof_sentence
+    from ..formats.block_format import all_block_formats, own_mac
     from ..formats.folder import check_folder
-    from ..formats.lookup import all_formats
-    from ..formats.mac import MacSpec
     from ..sim.simulators import find_simulator
     from ..synth.recipes import find_recipes
 
@@ -46,8 +45,9 @@ def run(args: argparse.Namespace) -> int:
     # What would stop the command at its end is looked at before minutes of work.
     check_folder(directory)
     simulator = None if args.no_verify else find_simulator()
-    flow, formats = flow_of(args), all_formats()
-    setup = setup_of(args, [MacSpec(weight=item, activation=item) for item in formats])
+    flow = flow_of(args)
+    formats = tuple(item.format for item in all_block_formats())
+    setup = setup_of(args, [own_mac(item) for item in formats])
     with search_of(args) as search, progress_bars() as progress:
         chain = run_chain(
             formats,

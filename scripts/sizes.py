@@ -6,8 +6,8 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from ..formats.block_format import own_mac
 from ..formats.errors import SynthesisError, UsageError
-from ..formats.mac import MacSpec
 from ..formats.resolve import ALL, resolve_formats
 from .options import FORMAT_HELP, add_jobs, flow_of, search_of
 from .terminal import check_targets, progress_bars, table_stream, write_data
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"-o and --csv are both {args.csv}; give each a place of its own.")
     check_targets(args.output, args.csv)
     formats = resolve_formats(args.formats or [ALL])
-    specs = [MacSpec(weight=item, activation=item) for item in formats]
+    specs = [own_mac(item) for item in formats]
     libraries = dict.fromkeys(args.library or library_names())
     flows = [
         flow_of(_changed(args, library=name, liberty=None, pdk=None, dont_use=[]))
