@@ -25,6 +25,7 @@ COMMANDS = (
     "prove",
     "mutate",
     "pareto",
+    "ranks",
     "sizes",
     "report",
     "doctor",
