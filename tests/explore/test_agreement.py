@@ -43,7 +43,7 @@ def test_figures_are_taken_apart_by_model_metric_and_setting() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_coefficient_is_scipys(seed: int) -> None:
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - a test
     names = [f"F{i}" for i in range(12)]
     first, second = ({name: rng.randrange(8) / 4 for name in names} for _ in range(2))
     figures = [
