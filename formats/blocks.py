@@ -107,4 +107,5 @@ def _gather(parts: list[Tensor], shape: tuple[int, ...], axis: int) -> Tensor:
     outer = (*shape[:axis], *shape[axis + 1 :])
     runs = torch.Size(outer).numel()
     shaped = [part.reshape(*outer, part.numel() // runs) for part in parts]
-    return torch.cat(shaped, dim=-1).movedim(-1, axis).contiguous()
+    joined = shaped[0] if len(shaped) == 1 else torch.cat(shaped, dim=-1)
+    return joined.movedim(-1, axis).contiguous()

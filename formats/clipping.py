@@ -142,7 +142,8 @@ def _extreme(
     signed: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return each row's largest magnitude, and ±1 for the sign of its absmax scale."""
-    low, high = rows.aminmax(dim=1, keepdim=True)
+    # Two reductions: torch has no vectors for the one that finds both.
+    low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
     sign = torch.ones_like(high)
     if signed:
         upward = max(format.grid) > -min(format.grid)

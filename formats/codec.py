@@ -4,18 +4,28 @@ The midpoint of two neighbouring levels is a rational number that a float may mi
 a rounded midpoint would send values beside it to the wrong side, so each midpoint becomes a
 threshold in the values' own dtype: the largest float ≤ midpoint where a tie goes to the lower
 level, the largest float < midpoint where it goes to the upper. ``value > threshold`` is then the
-exact decision, ties included.
+exact decision, ties included. On a CPU the decisions are looked up (:mod:`.cells`); elsewhere, and
+for formats of too many thresholds, they are searched.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from .cells import CellEncoder, Cells, look_up
 from .errors import TensorError
 from .record import Format, Rounding
+
+_PART = 2**17
+
+
+def part_size() -> int:
+    """Return how many elements are best worked on at once: temporaries then stay in the cache."""
+    return _PART * max(2, torch.get_num_threads())
 
 
 def midpoints(format: Format) -> tuple[tuple[Fraction, bool], ...]:  # noqa: A002 - the field's word
@@ -41,21 +51,55 @@ class Codec:
 
     ``thresholds`` and ``ranked_codes`` belong to the distinct levels in ascending order;
     ``levels`` holds the level of each code. ``largest`` is the largest magnitude, rank 0.
+    ``cells`` are tables for a faster search, where there are any.
     """
 
     thresholds: Tensor
     ranked_codes: Tensor
     levels: Tensor
     largest: Tensor
+    cells: Cells | None = None
 
     def encode(self, values: Tensor) -> Tensor:
         """Return the uint8 code of the level nearest to each value, saturating; no NaN allowed."""
+        codes = torch.empty(values.shape, dtype=torch.uint8, device=values.device)
+        self.encoder(values.numel())(values, codes)
+        return codes
+
+    def encoder(self, size: int) -> Callable[[Tensor, Tensor], None]:
+        """Return a function of values and a contiguous tensor to write codes to, to call often.
+
+        ``size`` is about how many values come at once, at most; more are worked on in parts.
+        """
+        if self.cells is None:
+            return self._search
+        size = max(1, min(size, part_size()))
+        cell_encoder = CellEncoder(self.cells, size)
+
+        def encode(values: Tensor, codes: Tensor) -> None:
+            values, codes = values.detach().reshape(-1), codes.view(-1)
+            for start in range(0, values.numel(), size):
+                part = slice(start, start + size)
+                cell_encoder.encode(values[part], codes[part])
+
+        return encode
+
+    def _search(self, values: Tensor, codes: Tensor) -> None:
         ranks = torch.bucketize(values.contiguous(), self.thresholds, out_int32=True)
-        return self.ranked_codes.index_select(0, ranks.flatten()).view(values.shape)
+        codes.view(-1).copy_(self.ranked_codes.index_select(0, ranks.flatten()))
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return the level of each code."""
-        return self.levels.index_select(0, codes.flatten().int()).view(codes.shape)
+        if codes.device.type != "cpu":
+            return self.levels.index_select(0, codes.flatten().int()).view(codes.shape)
+        levels = torch.empty(codes.shape, dtype=self.levels.dtype)
+        flat, found = codes.reshape(-1), levels.view(-1)
+        size = max(1, min(flat.numel(), part_size()))
+        index = torch.empty(size, dtype=torch.int64)
+        for start in range(0, flat.numel(), size):
+            part = flat[start : start + size]
+            look_up(self.levels, index[: part.numel()].copy_(part), found[start : start + size])
+        return levels
 
 
 @functools.lru_cache(maxsize=128)
@@ -63,11 +107,14 @@ def codec(format: Format, dtype: torch.dtype, device: torch.device) -> Codec:  #
     """Return a format's tables for values of ``dtype``, float32 or float64, on ``device``."""
     levels = [_nearest(level, dtype) for level in format.levels]
     thresholds = [_threshold(midpoint, goes_up, dtype) for midpoint, goes_up in midpoints(format)]
+    ordered = torch.tensor(thresholds, dtype=dtype, device=device)
+    ranked_codes = torch.tensor(format.canonical_codes, dtype=torch.uint8, device=device)
     return Codec(
-        thresholds=torch.tensor(thresholds, dtype=dtype, device=device),
-        ranked_codes=torch.tensor(format.canonical_codes, dtype=torch.uint8, device=device),
+        thresholds=ordered,
+        ranked_codes=ranked_codes,
         levels=torch.tensor(levels, dtype=dtype, device=device),
         largest=torch.tensor(_nearest(format.largest_level, dtype), dtype=dtype, device=device),
+        cells=Cells.of(ordered, ranked_codes) if device.type == "cpu" else None,
     )
 
 
@@ -84,7 +131,7 @@ def encode(values: Tensor, format: Format) -> Tensor:  # noqa: A002 - the field'
     """
     check_tensor(values, "The tensor")
     values = values.detach().to(compute_dtype(values.dtype))
-    if not bool(torch.isfinite(values).all()):
+    if not is_finite(values):
         raise TensorError("The tensor holds NaN or infinite values, which have no nearest level.")
     return codec(format, values.dtype, values.device).encode(values)
 
@@ -97,6 +144,13 @@ def decode(
     """Return the level of each code in ``dtype``; raises :class:`TensorError` for no valid code."""
     check_codes(codes, format, "The tensor")
     return codec(format, compute_dtype(dtype), codes.device).decode(codes).to(dtype)
+
+
+def is_finite(values: Tensor) -> bool:
+    """Return whether no value is NaN or infinite; faster than to ask each."""
+    if not values.numel():
+        return True
+    return bool(values.amin().isfinite() & values.amax().isfinite())
 
 
 def check_tensor(tensor: object, where: str) -> None:

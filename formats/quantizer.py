@@ -17,15 +17,16 @@ from torch import Tensor
 
 from .block_choice import chosen_rows, first_target, has_choice, row_scales
 from .blocks import BlockLayout
-from .codec import check_tensor, codec, compute_dtype
+from .codec import Codec, check_tensor, codec, compute_dtype, part_size
 from .errors import FormatError, TensorError, UsageError
 from .packing import pack_codes
 from .record import Format
-from .scale import ScaleSpec
+from .scale import Clipping, ScaleSpec
 from .scale_format import Parent, parent_scales
 
-# Rows are processed in groups of about this many elements, which bounds temporary memory.
-_GROUP = 2**22
+# Rows are processed in groups of about this many elements, which bounds temporary memory. Where
+# scales are searched, larger groups than fit the cache share the cost of many small steps.
+_GROUP = 2**20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -64,14 +65,14 @@ class Quantized:
             return torch.empty(self.codes.shape, dtype=dtype, device=self.codes.device)
         layout = self.layout
         tables = codec(self.format, self.scales.dtype, self.codes.device)
-        parts = [
-            tables.decode(codes) * scales
-            for codes, scales in zip(
-                layout.split(self.codes), layout.split_scales(self.scales), strict=True
-            )
-        ]
-        limit = min(torch.finfo(dtype).max, torch.finfo(self.scales.dtype).max)
-        return layout.join(parts).clamp_(-limit, limit).to(dtype)
+        return layout.join(
+            [
+                _dequantize_rows(codes, scales, tables, dtype)
+                for codes, scales in zip(
+                    layout.split(self.codes), layout.split_scales(self.scales), strict=True
+                )
+            ]
+        )
 
     def packed(self) -> Tensor:
         """Return the codes two to a byte along the last axis, see :func:`.pack_codes`.
@@ -138,9 +139,14 @@ def _quantize_rows(
     """Return codes (rows, length) and scales (rows, 1); a row with NaN has a scale that is not."""
     tables = codec(format, dtype, rows.device)
     choice = has_choice(format, spec)
-    group = max(1, _GROUP // rows.shape[1])
     codes = torch.empty(rows.shape, dtype=torch.uint8, device=rows.device)
     scales = torch.empty((rows.shape[0], 1), dtype=dtype, device=rows.device)
+    length = rows.shape[1]
+    searched = choice or spec.clipping is Clipping.MSE
+    size = _GROUP if searched else min(_GROUP, part_size())
+    group = max(1, size // length)
+    encode = tables.encoder(size)
+    quotients = torch.empty(min(size, rows.numel()), dtype=dtype, device=rows.device)
     for start in range(0, rows.shape[0], group):
         part = slice(start, start + group)
         values = rows[part].to(dtype)
@@ -150,8 +156,24 @@ def _quantize_rows(
             continue
         target = spec.targets[0] if spec.targets else None
         scales[part] = row_scales(values, format, spec, above, target)
-        codes[part] = tables.encode(values / scales[part])
+        # One group of whole rows, or one row in parts.
+        for left in range(0, length, size):
+            piece = values[:, left : left + size]
+            scaled = quotients[: piece.numel()].view(piece.shape)
+            torch.div(piece, scales[part], out=scaled)
+            encode(scaled, codes[part][:, left : left + size])
     return codes, scales
+
+
+def _dequantize_rows(codes: Tensor, scales: Tensor, tables: Codec, dtype: torch.dtype) -> Tensor:
+    """Return level × scale, at most the largest number that both dtypes have."""
+    limit = min(torch.finfo(dtype).max, torch.finfo(scales.dtype).max)
+    values = torch.empty(codes.shape, dtype=dtype, device=codes.device)
+    group = max(1, part_size() // codes.shape[1])
+    for start in range(0, codes.shape[0], group):
+        part = slice(start, start + group)
+        values[part] = tables.decode(codes[part]).mul_(scales[part]).clamp_(-limit, limit)
+    return values
 
 
 def _parents(

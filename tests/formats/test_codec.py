@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import ml_dtypes
@@ -11,6 +12,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from nibblemac.formats.catalog import CATALOG, E2M1, INT4, INT5, INT8
+from nibblemac.formats.cells import CellEncoder, Cells
 from nibblemac.formats.codec import codec, decode, encode
 from nibblemac.formats.errors import TensorError
 from nibblemac.formats.lookup import find_format
@@ -111,6 +113,84 @@ def test_ties_that_floats_can_hold_occur_and_go_where_the_format_says(known: For
             assert known.levels[code] in {low, high}
         else:
             assert known.levels[code] == low
+
+
+def _cell_ends(cells: Cells, dtype: torch.dtype) -> torch.Tensor:
+    """Return the first and last float of every cell, the bounds, and their neighbours."""
+    integers = torch.int64 if dtype == torch.float64 else torch.int32
+    count = len(cells.bounds) - 1
+    first = (torch.arange(count, dtype=integers) - count // 2) << cells.shift
+    ends = torch.cat([first, first | (2**cells.shift - 1), cells.bounds.view(integers)])
+    near = torch.cat([ends + step for step in (-1, 0, 1)]).view(dtype)
+    return near[~near.isnan()]
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cells_decide_as_the_search_at_the_ends_of_every_cell(
+    known: Format, dtype: torch.dtype
+) -> None:
+    tables = codec(known, dtype, torch.device("cpu"))
+    if tables.cells is None:
+        assert dtype == torch.float64
+        assert known.bits > 5
+        return
+    values = torch.cat(
+        [
+            _cell_ends(tables.cells, dtype),
+            _every(torch.bfloat16).to(dtype),
+            _around_every_midpoint(known, dtype),
+            -_around_every_midpoint(known, dtype),
+        ]
+    )
+    searched = replace(tables, cells=None)
+    assert torch.equal(tables.encode(values), searched.encode(values))
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", ["NF4", "E2M1", "INT4", "APoT4+SP", "NF8-top8191"])
+def test_cells_decide_as_the_search_for_every_float32(name: str) -> None:
+    tables = codec(find_format(name), torch.float32, torch.device("cpu"))
+    assert tables.cells is not None
+    searched = replace(tables, cells=None)
+    step = 2**24
+    for first in range(-(2**31), 2**31, step):
+        values = torch.arange(first, first + step).to(torch.int32).view(torch.float32)
+        values = values[~values.isnan()]
+        assert torch.equal(tables.encode(values), searched.encode(values))
+
+
+@pytest.mark.parametrize("bounds", [[0.0], [-1e-45], [1.0], [-1.0, 1.0]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cells_around_zero(bounds: list[float], dtype: torch.dtype) -> None:
+    thresholds = torch.tensor(bounds, dtype=dtype)
+    tiny = 5e-324 if dtype == torch.float64 else 1e-45
+    values = torch.tensor([-2.0, -1.0, -tiny, -0.0, 0.0, tiny, 1.0, 2.0, math.inf], dtype=dtype)
+    codes = torch.arange(len(bounds) + 1, dtype=torch.uint8)
+    cells = Cells.of(thresholds, codes)
+    assert cells is not None
+    found = torch.empty(len(values), dtype=torch.uint8)
+    CellEncoder(cells, 20).encode(values, found)
+    expected = [sum(value > bound for bound in thresholds.tolist()) for value in values.tolist()]
+    assert found.tolist() == expected
+
+
+def test_thresholds_too_close_for_tables_are_searched() -> None:
+    thresholds = torch.tensor([1.0, 1.0000001])
+    assert Cells.of(thresholds, torch.arange(3, dtype=torch.uint8)) is None
+
+
+@pytest.mark.parametrize("count", [1, 4095, 4096, 4097, 3 * 2**17 + 5])
+def test_values_are_encoded_and_decoded_in_parts_with_the_same_result(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = torch.randn(count, generator=torch.Generator().manual_seed(count))
+    tables = codec(E2M1, torch.float32, torch.device("cpu"))
+    whole = replace(tables, cells=None).encode(values)
+    for part in (1000, 5000, 2**17):
+        monkeypatch.setattr("nibblemac.formats.codec._PART", part)
+        assert torch.equal(tables.encode(values), whole)
+        assert torch.equal(tables.decode(whole), tables.levels[whole.long()])
 
 
 floats32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
