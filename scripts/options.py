@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from ..synth.area import SearchSetup
     from ..synth.sweep import Flow
 
-FORMAT_HELP = "a catalogue name (case does not matter), a TOML file, or all"
+FORMAT_HELP = (
+    "a catalogue name (case does not matter), a TOML file, all for the number formats, or blocks "
+    "for the block formats"
+)
 
 
 def add_formats(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

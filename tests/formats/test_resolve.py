@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from nibblemac.formats.block_catalog import BLOCK_CATALOG
 from nibblemac.formats.catalog import CATALOG, E2M1, INT4
 from nibblemac.formats.errors import FormatError, UsageError
 from nibblemac.formats.record import Format
@@ -28,6 +29,11 @@ def test_all_is_the_catalogue(word: str, tmp_path: Path) -> None:
     assert resolve_formats([word]) == CATALOG
     path = _file(tmp_path, "own.toml", "Own")
     assert resolve_formats([path, word])[1:] == CATALOG
+
+
+def test_blocks_are_the_block_formats() -> None:
+    found = resolve_formats(["all", "Blocks"])
+    assert found == (*CATALOG, *(item.format for item in BLOCK_CATALOG))
 
 
 def test_a_relative_path_and_a_file_of_another_ending(
