@@ -73,7 +73,7 @@ def fit_student(
     if rows.ndim == 0 or rows.shape[-1] == 0:
         raise TensorError(f"{where} has no elements to fit a distribution to.")
     if cap is not None and rows.shape[-1] > cap:
-        rows = rows.index_select(-1, _places(rows.shape[-1], cap, seed).to(rows.device))
+        rows = rows.index_select(-1, sample_places(rows.shape[-1], cap, seed).to(rows.device))
     leading, length = rows.shape[:-1], rows.shape[-1]
     flat = rows.detach().reshape(-1, length)
     step = max(1, min(_CHUNK_ELEMENTS // length, _CHUNK_ROWS))
@@ -104,7 +104,7 @@ def sample_elements(tensor: Tensor, cap: int, seed: int = 0) -> Tensor:
     flat = tensor.detach().reshape(-1)
     if len(flat) <= cap:
         return flat
-    return flat[_places(len(flat), cap, seed).to(flat.device)]
+    return flat[sample_places(len(flat), cap, seed).to(flat.device)]
 
 
 def wide(tensor: Tensor) -> Tensor:
@@ -113,7 +113,11 @@ def wide(tensor: Tensor) -> Tensor:
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).to(torch.float64)
 
 
-def _places(elements: int, cap: int, seed: int) -> Tensor:
+def sample_places(elements: int, cap: int, seed: int) -> Tensor:
+    """Return ascending places, int64 of shape (cap,), one in each of ``cap`` runs of elements.
+
+    There must be at least ``cap`` elements.
+    """
     generator = torch.Generator().manual_seed(seed)
     edges = torch.arange(cap + 1, dtype=torch.int64) * elements // cap
     first, runs = edges[:-1], edges.diff()

@@ -20,11 +20,13 @@ SAMPLE_CAP = 2**18
 class TensorProfile:
     """How one tensor's values are distributed.
 
-    ``kind`` says what the tensor is, such as linear or activation. ``minimum``, ``maximum`` and
-    the excess ``kurtosis`` are over all ``elements``; the maximum-likelihood zero-mean Student's t
-    (``nu``, ``scale``) and the Kolmogorov-Smirnov distances to it and to the likeliest zero-mean
-    normal are over ``sampled`` of them. ``ks_delta`` is ``ks_normal`` − ``ks_t``, positive where
-    the t fits better. A ``nu`` of 200, the upper bound, stands for a normal.
+    ``kind`` says what the tensor is, such as linear or activation, and ``role`` what the layer is
+    for, such as attention, where that is known. ``minimum``, ``maximum`` and the excess
+    ``kurtosis`` are over all ``elements``; the maximum-likelihood zero-mean Student's t (``nu``,
+    ``scale``) and the Kolmogorov-Smirnov distances to it and to the likeliest zero-mean normal are
+    over ``sampled`` of them. ``ks_delta`` is ``ks_normal`` − ``ks_t``, positive where the t fits
+    better. A ``nu`` of 200, the upper bound, stands for a normal. ``zeros`` is the share of exact
+    zeros that were drawn but left out of ``sampled``, of a tensor with so many that no t fits.
     """
 
     name: str
@@ -39,6 +41,8 @@ class TensorProfile:
     kurtosis: float
     minimum: float
     maximum: float
+    role: str = ""
+    zeros: float = 0.0
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON types; :meth:`from_json` is the inverse."""
@@ -78,6 +82,7 @@ class TensorProfile:
             ("ks_normal", self.ks_normal, 0 <= self.ks_normal <= 1),
             ("ks_delta", self.ks_delta, abs(self.ks_normal - self.ks_t - self.ks_delta) < 1e-9),
             ("maximum", self.maximum, self.minimum < self.maximum),
+            ("zeros", self.zeros, 0 <= self.zeros < 1),
         )
         for name, value, is_right in wrong:
             if not is_right:
@@ -116,23 +121,38 @@ def profile_tensor(
 
 
 def profile_sample(
-    sample: "Tensor", whole: "Moments", *, name: str, kind: str, elements: int
+    sample: "Tensor",
+    whole: "Moments",
+    *,
+    name: str,
+    kind: str,
+    elements: int,
+    role: str = "",
+    leave_out_zeros: bool = False,
 ) -> TensorProfile:
     """Return the profile of a tensor of which a sample, shape (samples,), and moments are known.
 
-    Raises :class:`TensorError` where no distribution can be fitted, as :func:`profile_tensor`.
+    With ``leave_out_zeros``, where a third or more of the sample is exactly 0, as after a ReLU,
+    distributions are fitted to the rest. Raises :class:`TensorError` where none can be fitted, as
+    :func:`profile_tensor`.
     """
     from .fit_distance import fit_distance  # noqa: PLC0415
-    from .student_fit import fit_student  # noqa: PLC0415
+    from .student_fit import NU_BOUNDS, fit_student  # noqa: PLC0415
 
-    fit = fit_student(sample, name=name)
+    fitted = sample
+    if leave_out_zeros:
+        others = sample[sample != 0]
+        most = NU_BOUNDS[0] / (NU_BOUNDS[0] + 1)
+        if len(sample) - len(others) >= most * len(sample) and len(others) >= MIN_ELEMENTS:
+            fitted = others
+    fit = fit_student(fitted, name=name)
     nu, scale = float(fit.nu), float(fit.scale)
-    distance = fit_distance(sample, nu, scale)
+    distance = fit_distance(fitted, nu, scale)
     return TensorProfile(
         name=name,
         kind=kind,
         elements=elements,
-        sampled=len(sample),
+        sampled=len(fitted),
         nu=nu,
         scale=scale,
         ks_t=distance.ks_t,
@@ -141,4 +161,6 @@ def profile_sample(
         kurtosis=whole.kurtosis,
         minimum=whole.minimum,
         maximum=whole.maximum,
+        role=role,
+        zeros=1 - len(fitted) / len(sample),
     )

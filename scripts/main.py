@@ -26,6 +26,7 @@ COMMANDS = (
     "mutate",
     "pareto",
     "ranks",
+    "profile",
     "sizes",
     "report",
     "doctor",
