@@ -74,6 +74,7 @@ def hover_text(point: FrontierPoint) -> str:
     lines = [
         f"<b>{html.escape(point.format)}</b>" + (" (on the frontier)" if point.on_frontier else ""),
         html.escape(f"{point.metric.partition(' over ')[0]}: {point.quality:.4g} {unit}".strip()),
+        figure("bits_per_element", point.bits_per_element),
         figure("area_um2", point.area_um2),
         figure("area_ge", point.area_ge),
         figure("ratio_to_int4", point.ratio_to_int4),

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..formats.accuracy import AccuracyRow
-from ..formats.errors import DataError
+from ..formats.block_format import find_block_format
+from ..formats.errors import DataError, FormatError
+from ..formats.scale import PAPER_BLOCK
+from ..formats.scale_format import FP16
 from ..synth.result import AreaResult
 from .areas import INT4, smallest_by_format
 from .overhead import MAC_SHARE, MEMORY_SHARE, chip_overhead
@@ -18,14 +21,16 @@ _OVER = " over "
 class FrontierPoint:
     """One format: its smallest MAC, its quality, and whether any other dominates it.
 
-    Areas in µm² and GE; ``quality`` in ``unit``, the mean over ``models``. ``ratio_to_int4`` and
-    ``chip_overhead_pct`` (see :func:`.overhead.chip_overhead`) are None where INT4's area is not
-    known; ``delay_ps``, ``energy_fj`` and ``power_uw`` where they were not measured.
+    Areas in µm² and GE; ``bits_per_element`` in the format's own block; ``quality`` in ``unit``, the
+    mean over ``models``. ``ratio_to_int4`` and ``chip_overhead_pct`` (see
+    :func:`.overhead.chip_overhead`) are None where INT4's area is not known; ``delay_ps``,
+    ``energy_fj`` and ``power_uw`` where they were not measured.
     """
 
     format: str
     activation: str
     bits: int
+    bits_per_element: float
     area_um2: float
     area_ge: float
     ratio_to_int4: float | None
@@ -139,6 +144,7 @@ def build_frontier(
                 format=name,
                 activation=area.activation,
                 bits=area.bits,
+                bits_per_element=_bits_per_element(area),
                 area_um2=area.area_um2,
                 area_ge=area.area_ge,
                 ratio_to_int4=None if int4 is None else area.area_um2 / int4.area_um2,
@@ -177,6 +183,14 @@ def build_frontier(
         library=any_area.library,
         tools=dict(sorted(any_area.tools.items())),
     )
+
+
+def _bits_per_element(area: AreaResult) -> float:
+    """Return stored bits with the scale, in the format's own block; a user's has blocks of 128."""
+    try:
+        return find_block_format(area.format).bits_per_element
+    except FormatError:
+        return area.bits + FP16.block_bits(PAPER_BLOCK)
 
 
 def _by_name(best: Mapping[str, AreaResult]) -> dict[str, AreaResult]:

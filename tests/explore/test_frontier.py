@@ -58,6 +58,7 @@ def test_ratio_and_overhead_follow_from_int4(areas):
     point = build_frontier(areas, published_quality().rows, PHI2).point("E3M0")
     assert point.ratio_to_int4 == pytest.approx(1174 / 985)
     assert point.chip_overhead_pct == pytest.approx(10 * (1174 / 985 - 1))
+    assert point.bits_per_element == 4 + 16 / 128
     shares = build_frontier(areas, published_quality().rows, PHI2, mac_share=0.2)
     assert shares.point("E3M0").chip_overhead_pct == pytest.approx(20 * (1174 / 985 - 1))
 
