@@ -21,8 +21,8 @@ _OVER = " over "
 class FrontierPoint:
     """One format: its smallest MAC, its quality, and whether any other dominates it.
 
-    Areas in µm² and GE; ``bits_per_element`` in the format's own block; ``quality`` in ``unit``, the
-    mean over ``models``. ``ratio_to_int4`` and ``chip_overhead_pct`` (see
+    Areas in µm² and GE; ``bits_per_element`` in the format's own block; ``quality`` in ``unit``,
+    the mean over ``models``. ``ratio_to_int4`` and ``chip_overhead_pct`` (see
     :func:`.overhead.chip_overhead`) are None where INT4's area is not known; ``delay_ps``,
     ``energy_fj`` and ``power_uw`` where they were not measured.
     """
