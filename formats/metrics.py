@@ -103,12 +103,61 @@ _METRICS = (
         meaning="SQNR of the real-valued lookup format minus that of its integer grid",
     ),
     Metric(
+        name="limit_db",
+        label="Lloyd-Max limit",
+        unit="dB",
+        higher_is_better=True,
+        digits=2,
+        meaning=(
+            "SQNR of the best codebook of as many levels for the same data, blocks and kind of "
+            "scale"
+        ),
+    ),
+    Metric(
+        name="below_limit_db",
+        label="below the limit",
+        unit="dB",
+        higher_is_better=False,
+        digits=2,
+        meaning="the Lloyd-Max limit's SQNR minus the format's",
+    ),
+    Metric(
+        name="mse",
+        label="mean squared error",
+        unit="",
+        higher_is_better=False,
+        digits=6,
+        meaning="mean of (x − q(x))², in the data's units",
+    ),
+    Metric(
+        name="max_error",
+        label="largest error",
+        unit="",
+        higher_is_better=False,
+        digits=4,
+        meaning=(
+            "largest |x − q(x)| ÷ the block's largest magnitude: the least upper bound for a "
+            "distribution, otherwise the largest seen"
+        ),
+    ),
+    Metric(
+        name="entropy_bits",
+        label="entropy of the codes",
+        unit="bits",
+        higher_is_better=None,
+        digits=3,
+        meaning="−Σ p·log2 p over the codes: what a code needs at least where codes are compressed",
+    ),
+    Metric(
         name="bits_per_element",
         label="bits an element",
         unit="bits",
         higher_is_better=False,
         digits=3,
-        meaning="stored bits of a code with its share of the block's scale and selector",
+        meaning=(
+            "stored bits of a code with its share of the block's scale and selector, in the "
+            "format's own block, or 128 elements with an FP16 scale"
+        ),
     ),
     Metric(
         name="delay_ps",

@@ -24,6 +24,7 @@ COMMANDS = (
     "verify",
     "prove",
     "mutate",
+    "quality",
     "pareto",
     "ranks",
     "profile",

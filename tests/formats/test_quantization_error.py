@@ -162,7 +162,7 @@ def test_distributions_by_name(name: str, nu: float | None) -> None:
     assert find_distribution(Distribution(nu=nu).name) == Distribution(nu=nu)
 
 
-@pytest.mark.parametrize("name", ["", "t", "laplace", "t(-3)", "t(1e9)", "t(" + "9" * 9000])
+@pytest.mark.parametrize("name", ["", "t", "cauchy", "t(-3)", "t(1e9)", "t(" + "9" * 9000])
 def test_unknown_distributions_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is unknown"):
         find_distribution(name)
