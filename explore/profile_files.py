@@ -44,17 +44,17 @@ def _page(profile: ModelProfile, pictures: dict[str, str], files: Sequence[str])
     made = ", ".join(f"{name} {version}" for name, version in profile.tools.items())
     read = ""
     if profile.kind == ACTIVATIONS:
-        read = f" The model read {profile.tokens:,} tokens of {profile.text}."
+        read = f" The model read {profile.tokens:,} tokens of {_safe(profile.text)}."
     lines = [
-        f"# {what} of {profile.model}",
+        f"# {what} of {_safe(profile.model)}",
         "",
         f"Zero-mean Student's t and normal fitted by maximum likelihood to at most "
         f"{profile.cap:,} values of each tensor, drawn with seed {profile.seed}; kurtosis and "
         f"extremes are of all values.{read} {made}.",
         "",
-        ks_sentence(profile),
+        _safe(ks_sentence(profile)),
         "",
-        *(f"- {note}" for note in profile.notes),
+        *(f"- {_safe(note)}" for note in profile.notes),
         *([""] if profile.notes else []),
         markdown_table(summary_table(profile)),
         *(f"![{title}]({name})\n" for name, title in pictures.items()),
@@ -72,5 +72,10 @@ def _page(profile: ModelProfile, pictures: dict[str, str], files: Sequence[str])
         *(f"- [{name}]({name})" for name in files),
     ]
     if profile.failures:
-        lines += ["", "## What failed", "", *(f"- {text}" for text in profile.failures)]
+        lines += ["", "## What failed", "", *(f"- {_safe(text)}" for text in profile.failures)]
     return "\n".join(lines) + "\n"
+
+
+def _safe(text: str) -> str:
+    """Return one line of text in which names from files are no tags."""
+    return " ".join(text.split()).replace("<", "&lt;")

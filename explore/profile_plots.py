@@ -24,6 +24,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#
             "#7B4FA3", "#A30059")  # fmt: skip
 _MARKERS = "osD^vP<>X*"
 _NAME = 74
+_BEYOND = "\u0530"  # Latin, Greek and Cyrillic come before
 
 
 def render_nu(profile: ModelProfile, *kinds: str) -> tuple[bytes, ...]:
@@ -52,7 +53,7 @@ def draw_nu(profile: ModelProfile) -> "Figure":
     series, by_block = series_of(profile.tensors)
     figure = new_figure((9.6, 6.4))
     upper = figure.add_axes((0.085, 0.475, 0.895, 0.405))
-    lower = figure.add_axes((0.085, 0.17, 0.895, 0.265), sharex=upper)
+    lower = figure.add_axes((0.085, 0.175, 0.895, 0.26), sharex=upper)
     what = "layers' inputs" if profile.kind == ACTIVATIONS else "layers' weights"
     positive = sum(one.ks_delta > 0 for one in profile.tensors)
     _heading(
@@ -85,11 +86,16 @@ def draw_nu(profile: ModelProfile) -> "Figure":
     lower.axhline(0, color=MUTED, lw=1.1)
     upper.tick_params(labelbottom=False)
     upper.set_ylabel("ν of the best t", color=INK, size=11)
-    lower.set_ylabel("KS-Δ\n↑ the t fits better", color=INK, size=11)
+    lower.set_ylabel("KS-Δ   ↑ t is better", color=INK, size=11)
     lower.set_xlabel("block" if by_block else "tensor, in the model's order", color=INK, size=11)
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    lower.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
+    # What is in no block stands behind the last.
+    last = max(max(one.places) for one in series if one.in_blocks or not by_block)
+    lower.xaxis.set_major_formatter(
+        FuncFormatter(lambda place, _: f"{place:.0f}" if 0 <= place <= last else "")
+    )
     lower.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0")
+        FuncFormatter(lambda value, _: _signed(f"{value:+.3g}") if abs(value) > 1e-12 else "0")
     )
     figure.legend(
         loc="lower center",
@@ -134,10 +140,10 @@ def draw_fits(layers: Sequence[LayerProfile]) -> "Figure":
     from matplotlib.patches import Patch  # noqa: PLC0415
 
     rows = len(layers)
-    inches = 0.95 + 2.75 * rows
+    inches = 0.55 + 2.75 * rows
     figure = new_figure((9.6, inches))
     for row, layer in enumerate(layers):
-        bottom = (inches - 0.75 - 2.75 * (row + 1) + 0.75) / inches
+        bottom = (inches - 2.75 * (row + 1)) / inches
         height = 1.75 / inches
         left = figure.add_axes((0.085, bottom, 0.44, height))
         right = figure.add_axes((0.615, bottom, 0.365, height))
@@ -152,7 +158,7 @@ def draw_fits(layers: Sequence[LayerProfile]) -> "Figure":
             0.085,
             top + 0.14 / inches,
             f"{nu}, scale {tensor.scale:.3g}; KS distance to the t {tensor.ks_t:.4f}, to the "
-            f"normal {tensor.ks_normal:.4f}, KS-Δ {tensor.ks_delta:+.4f}{zeros}",
+            f"normal {tensor.ks_normal:.4f}, KS-Δ {_signed(f'{tensor.ks_delta:+.4f}')}{zeros}",
             size=9,
             color=MUTED,
         )
@@ -176,6 +182,7 @@ def draw_fits(layers: Sequence[LayerProfile]) -> "Figure":
 
 def _histogram(axes: "Axes", layer: LayerProfile) -> None:
     import numpy as np  # noqa: PLC0415
+    from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: PLC0415
 
     tensor, outline = layer.tensor, layer.outline
     edges = np.linspace(-outline.reach, outline.reach, len(outline.counts) + 1)
@@ -189,6 +196,9 @@ def _histogram(axes: "Axes", layer: LayerProfile) -> None:
     axes.plot(x, normal, color=NORMAL, lw=1.5, ls=(0, (4, 2)))
     axes.plot(x, student, color=STUDENT, lw=1.5)
     axes.set_yscale("log")
+    # Matplotlib's own labels of powers are mathematics, which pictures do not parse.
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     # A bin with half an element would be the lowest thing to see.
     axes.set_ylim(0.5 / (tensor.sampled * width), 2 * max(density.max(), student.max()))
     axes.set_xlim(-outline.reach, outline.reach)
@@ -199,6 +209,7 @@ def _histogram(axes: "Axes", layer: LayerProfile) -> None:
 
 def _quantiles(axes: "Axes", layer: LayerProfile) -> None:
     import numpy as np  # noqa: PLC0415
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415
     from scipy.special import ndtri, stdtrit  # noqa: PLC0415 - half a second to import
 
     tensor, outline = layer.tensor, layer.outline
@@ -220,11 +231,21 @@ def _quantiles(axes: "Axes", layer: LayerProfile) -> None:
             out = ~inside & (np.sign(theory) == sign)
             places = np.full(int(out.sum()), 0.975 * sign * reach)
             axes.plot(places, sample[out], arrow, color=colour, ms=3.6, mew=0)
-    for scale, limits in ((axes.set_xscale, axes.set_xlim), (axes.set_yscale, axes.set_ylim)):
+    label = "quantile of the fit"
+    if reach > 12 * sigma:
+        label += "; both axes logarithmic beyond 4 deviations"
+    for scale, limits, axis in (
+        (axes.set_xscale, axes.set_xlim, axes.xaxis),
+        (axes.set_yscale, axes.set_ylim, axes.yaxis),
+    ):
         if reach > 12 * sigma:
+            # Outliers and the middle both have room: linear within four deviations.
             scale("symlog", linthresh=4 * sigma, linscale=1.5)
+            axis.set_major_locator(FixedLocator(_outlier_ticks(sigma, reach)))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: _signed(f"{value:g}")))
         limits(-reach, reach)
-    axes.set_xlabel("quantile of the fit", color=INK, size=9)
+    axes.set_xlabel(label, color=INK, size=9)
     axes.set_ylabel("quantile of the sample", color=INK, size=9)
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, color=GRID, lw=0.6)
@@ -243,13 +264,27 @@ def _densities(
     return student, normal
 
 
+def _outlier_ticks(sigma: float, reach: float) -> list[float]:
+    """Return 0 and, on both sides, about two deviations and every half decade beyond."""
+    power = 10.0 ** math.floor(math.log10(2 * sigma))
+    first = max(step * power for step in (1, 2, 5) if step * power <= 2 * sigma)
+    ticks = [first * step * 10.0**decade for decade in range(9) for step in (1, 3)]
+    ticks = [float(f"{tick:.3g}") for tick in ticks if tick <= reach]
+    return [*(-tick for tick in reversed(ticks)), 0.0, *ticks]
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−")
+
+
 def _heading(figure: "Figure", title: str, subtitle: str) -> None:
     figure.text(0.085, 0.955, title, size=13, weight="bold", color=INK, va="center")
     figure.text(0.085, 0.912, subtitle, size=9, color=MUTED, va="center")
 
 
 def _cut(text: str, most: int) -> str:
-    """Return a text of at most so many characters, its middle left out."""
+    """Return a text of at most so many characters, its middle left out, that the font can show."""
+    text = "".join(c if c.isprintable() and c < _BEYOND else "?" for c in text)
     if len(text) <= most:
         return text
     return f"{text[: most // 2 - 1]}…{text[-(most - most // 2) :]}"

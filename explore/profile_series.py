@@ -1,8 +1,8 @@
 """Which tensors of a model belong together: those of the same place in each of its blocks."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ..formats.tensor_profile import TensorProfile
 
@@ -41,7 +41,7 @@ def series_of(tensors: Sequence[TensorProfile]) -> tuple[tuple[Series, ...], boo
     if not alike or len(single) > MOST_SERIES:
         return _by_role(tensors), False
     labels = short_labels(list(blocks))
-    series = [
+    series = _merged(
         Series(
             label=labels[template],
             places=tuple(place for place, _ in members),
@@ -49,12 +49,13 @@ def series_of(tensors: Sequence[TensorProfile]) -> tuple[tuple[Series, ...], boo
             in_blocks=True,
         )
         for template, members in blocks.items()
-    ]
+    )
     last = max(max(one.places) for one in series)
     if single:
+        names = ", ".join(short_labels([one.name for one in single], fewest=2).values())
         series.append(
             Series(
-                label="no block: " + ", ".join(short_labels([s.name for s in single]).values()),
+                label=f"no block: {names}",
                 places=tuple(range(last + 1, last + 1 + len(single))),
                 tensors=tuple(single),
             )
@@ -62,18 +63,32 @@ def series_of(tensors: Sequence[TensorProfile]) -> tuple[tuple[Series, ...], boo
     return tuple(series), True
 
 
-def short_labels(names: Sequence[str]) -> dict[str, str]:
-    """Return each name's fewest last parts that no other name ends with, ``weight`` left out."""
+def short_labels(names: Sequence[str], fewest: int = 1) -> dict[str, str]:
+    """Return each name's last parts, ``fewest`` or more, that no other name ends with.
+
+    ``weight`` and a block's place are left out.
+    """
     parts = {name: name.removesuffix(".weight").split(".") for name in names}
     labels = {}
     for name, own in parts.items():
         others = [other for key, other in parts.items() if key != name]
         length = next(
-            (n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others)),
+            (n for n in range(fewest, len(own)) if all(other[-n:] != own[-n:] for other in others)),
             len(own),
         )
-        labels[name] = ".".join(own[-length:])
+        labels[name] = ".".join(own[-length:]).removeprefix("*.")
     return labels
+
+
+def _merged(series: Iterable[Series]) -> list[Series]:
+    """Return the series, as one those that would hide each other: they have the same figures."""
+    found: dict[object, Series] = {}
+    for one in series:
+        key = (one.places, tuple((tensor.nu, tensor.ks_delta) for tensor in one.tensors))
+        if key in found:
+            one = replace(found[key], label=f"{found[key].label}, {one.label}")  # noqa: PLW2901
+        found[key] = one
+    return list(found.values())
 
 
 def _by_role(tensors: Sequence[TensorProfile]) -> tuple[Series, ...]:

@@ -1,5 +1,6 @@
 """A model's profile from its path: which files count, what is known already, what fails."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,13 @@ MAX_CAP = 2**24
 MAX_SEED = 2**63 - 1
 _VERSION = 1  # of what a cached profile means
 _MAGIC = b"GGUF"
-_ALREADY = (
-    "{note}: these are the distributions of values that were rounded before, not of the model's "
-    "own weights."
-)
+# Names in files are anybody's; progress is printed, and read as markup.
+_UNUSUAL = re.compile(r"[^A-Za-z0-9_./-]")
+_SHOWN = 60
+_ALREADY = {
+    WEIGHTS: "these are the distributions of rounded values, not of the model's own weights.",
+    ACTIVATIONS: "these are the activations of the quantized model.",
+}
 _ASYMMETRIC = (
     "Both fits have a mean of zero, as the paper's; where activations lean to one side, as after a "
     "GELU, neither fits and KS-Δ says little."
@@ -83,11 +87,11 @@ def profile_weights(
     if is_gguf(path):
         from ..formats.models.loading import load_model  # noqa: PLC0415
 
-        progress("load", 0, 1, path.name)
+        progress("load", 0, 1, "")
         model = load_model(path, device="cpu")
-        progress("load", 1, 1, path.name)
+        progress("load", 1, 1, "")
         weights, name = model_weights(model, setup.layers), model.name
-        notes = _notes(model.note)
+        notes = _notes(model.note, WEIGHTS)
     else:
         weights = checkpoint_weights(open_checkpoint(path), setup.layers)
         name = _name(path)
@@ -125,14 +129,16 @@ def profile_activations(
     """
     from ..formats.models.activations import (  # noqa: PLC0415 - imports torch
         activation_layers,
+        check_activation_kinds,
         text_windows,
     )
     from ..formats.models.activations import profile_activations as run  # noqa: PLC0415
     from ..formats.models.loading import load_model  # noqa: PLC0415
 
-    progress("load", 0, 1, path.name)
+    check_activation_kinds(setup.layers)
+    progress("load", 0, 1, "")
     model = load_model(path, device=setup.device)
-    progress("load", 1, 1, path.name)
+    progress("load", 1, 1, "")
     layers = activation_layers(model, setup.layers)
     windows = text_windows(model, text, tokens=tokens, window=window)
     found = run(
@@ -146,7 +152,7 @@ def profile_activations(
     if not found.layers:
         said = found.failures[0] if found.failures else "the model ran none of its layers."
         raise DataError(f"No layer of {path} has a profile: {said}")
-    notes = [_SHARED, _ASYMMETRIC, *_notes(model.note)]
+    notes = [_SHARED, _ASYMMETRIC, *_notes(model.note, ACTIVATIONS)]
     if found.unused:
         notes.append(
             f"{len(found.unused)} layers were not run by this text, such as {found.unused[0]}."
@@ -187,7 +193,7 @@ def _profiles(
 
     layers, failures = [], []
     for number, weight in enumerate(weights):
-        progress("tensors", number, len(weights), weight.name)
+        progress("tensors", number, len(weights), _UNUSUAL.sub("?", weight.name)[:_SHOWN])
         key = cache_key(
             {
                 "record": "layer profile",
@@ -213,8 +219,8 @@ def _profiles(
     return layers, failures
 
 
-def _notes(note: str) -> tuple[str, ...]:
-    return (_ALREADY.format(note=note[:1].upper() + note[1:]),) if note else ()
+def _notes(note: str, kind: str) -> tuple[str, ...]:
+    return (f"{note[:1].upper()}{note[1:]}: {_ALREADY[kind]}",) if note else ()
 
 
 def _name(path: Path) -> str:

@@ -46,13 +46,10 @@ class ActivationProfiles:
     failures: tuple[str, ...]
 
 
-def activation_layers(
-    model: "LoadedModel", wanted: Iterable[str] = DEFAULT_LAYERS
-) -> tuple[Layer, ...]:
-    """Return the layers of the kinds and roles wanted.
+def check_activation_kinds(wanted: Iterable[str]) -> frozenset[str]:
+    """Return the kinds and roles wanted.
 
-    Raises :class:`UsageError` for an unknown kind and for embeddings, which are given tokens, and
-    :class:`DataError` where there are none.
+    Raises :class:`UsageError` for an unknown kind, and for embeddings, which are given tokens.
     """
     asked = check_kinds(wanted)
     if EMBEDDING in asked:
@@ -60,6 +57,17 @@ def activation_layers(
             "Embeddings are given tokens, not activations; of activations there are those of the "
             f"layer kinds {LINEAR} and {CONVOLUTION}."
         )
+    return asked
+
+
+def activation_layers(
+    model: "LoadedModel", wanted: Iterable[str] = DEFAULT_LAYERS
+) -> tuple[Layer, ...]:
+    """Return the layers of the kinds and roles wanted.
+
+    Raises as :func:`check_activation_kinds`, and :class:`DataError` where there are none.
+    """
+    asked = check_activation_kinds(wanted)
     found = tuple(one for one in model_layers(model.module) if is_wanted(one.kind, one.role, asked))
     if not found:
         raise DataError(
