@@ -7,6 +7,8 @@ run of about 128 columns only when that is done. Columns keep their order. A blo
 variant where it has one, are found when its first column is reached, from its weights at that time.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,23 +45,38 @@ def gptq(
     work = matrix.to(compute_dtype(matrix.dtype)).clone()
     blocks = BlockColumns(work, format, spec)
     work, factor = _prepared(work, hessian, damping)
-    columns = work.shape[1]
+    # Transposed, a column lies in memory as one piece.
+    turned = work.t().contiguous()
+    columns = len(turned)
     run = blocks.length * max(1, RUN // blocks.length) if blocks.length < columns else RUN
     for start in range(0, columns, run):
         end = min(start + run, columns)
-        part, upper = work[:, start:end], factor[start:end, start:end]
+        part, upper = turned[start:end], factor[start:end, start:end]
         errors = torch.empty_like(part)
-        for index in range(end - start):
-            column = start + index
-            if column % blocks.length == 0:
-                blocks.enter(work[:, column : column + blocks.length], column // blocks.length)
-            rounded = blocks.nearest(part[:, index])
-            error = (part[:, index] - rounded) / upper[index, index]
-            part[:, index + 1 :].addr_(error, upper[index, index + 1 :], alpha=-1)
-            part[:, index] = rounded
-            errors[:, index] = error
-        work[:, end:].addmm_(errors, factor[start:end, end:], alpha=-1)
-    return work.to(matrix.dtype)
+        with _one_thread():
+            for index in range(end - start):
+                column = start + index
+                if column % blocks.length == 0:
+                    block = turned[column : column + blocks.length].t()
+                    blocks.enter(block, column // blocks.length)
+                rounded = blocks.nearest(part[index])
+                error = (part[index] - rounded) / upper[index, index]
+                part[index + 1 :].addr_(upper[index, index + 1 :], error, alpha=-1)
+                part[index] = rounded
+                errors[index] = error
+        turned[end:].addmm_(factor[start:end, end:].t(), errors, alpha=-1)
+    return turned.t().to(matrix.dtype).contiguous()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep short operations on one thread: others would be waited for longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _prepared(work: "Tensor", hessian: "Tensor", damping: float) -> "tuple[Tensor, Tensor]":
