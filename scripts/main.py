@@ -28,6 +28,8 @@ COMMANDS = (
     "pareto",
     "ranks",
     "profile",
+    "quantize",
+    "evaluate",
     "sizes",
     "report",
     "doctor",

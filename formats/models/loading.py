@@ -59,13 +59,15 @@ class LoadedModel:
 
     @property
     def context(self) -> int | None:
-        """The most tokens that the model takes at once; None where its configuration has none."""
+        """The most tokens that the model takes at once; None where nothing says so."""
         config: Any = self.module.config
-        for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
-            value = getattr(config, key, None)
-            if isinstance(value, int) and value > 0:
-                return value
-        return None
+        keys = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+        found = [getattr(config, key, None) for key in keys]
+        if self.kind == ENCODER:
+            # RoBERTa and its like have more positions than they take tokens.
+            found.append(getattr(self.tokenizer, "model_max_length", None))
+        known = [one for one in found if isinstance(one, int) and one > 0]
+        return min(known, default=None)
 
 
 def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> LoadedModel:

@@ -76,9 +76,11 @@ def token_ids(model: "LoadedModel", text: str, most: int | None = None) -> "Tens
     import torch  # noqa: PLC0415 - slow
 
     tokenizer = model.require_tokenizer()
-    # A token is at least a part of a character's bytes: what cannot be reached is not read.
-    part = text if most is None else text[: 64 * most]
+    # What will not be reached is not read, unless tokens turn out to be very long.
+    part = text if most is None else text[: 16 * most + 1000]
     ids = tokenizer(part, verbose=False)["input_ids"]
+    if most is not None and len(part) < len(text) and len(ids) < most + 100:
+        ids = tokenizer(text, verbose=False)["input_ids"]
     return torch.tensor(ids[:most], dtype=torch.int64)
 
 
