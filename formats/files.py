@@ -6,7 +6,9 @@ import os
 import stat
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from .errors import NibblemacError, OutputError
 from .scratch import PREFIX, mark, sweep
@@ -63,22 +65,39 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises :class:`OutputError` naming the path where that fails; nothing is left behind then.
     What killed processes left in the folder is removed.
     """
-    temporary: str | None = None
     try:
         if _is_special(Path(path)):
             with Path(path).open("wb") as device:
                 device.write(data)
             return
+    except (OSError, ValueError) as cause:
+        raise OutputError(f"{os.fspath(path)} cannot be written: {reason(cause)}.") from cause
+    with replacement(path) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def replacement(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Give a temporary file beside ``path`` that takes its place when the block ends well.
+
+    A link stays, and the file that it names is replaced. Raises :class:`OutputError` naming the
+    path for every :class:`OSError`, the block's own too; nothing is left behind then. What killed
+    processes left in the folder is removed.
+    """
+    temporary: str | None = None
+    try:
         target = Path(path).resolve()
         sweep(target.parent.glob(f".{PREFIX}*"))
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{mark()}", suffix=".tmp")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+        with os.fdopen(handle, "w+b") as stream:
+            yield stream
         # mkstemp makes private files; an output gets what the user's umask gives any other file.
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(target)
         temporary = None
     except (OSError, ValueError) as cause:
+        if isinstance(cause, NibblemacError):
+            raise
         raise OutputError(f"{os.fspath(path)} cannot be written: {reason(cause)}.") from cause
     finally:
         if temporary is not None:
