@@ -1,111 +1,82 @@
-"""Quantized weights read back from what :mod:`.stream` wrote, tensor by tensor."""
+"""A model under a format: weights replaced by what their codes mean, inputs quantized as they come.
 
-import os
-from collections.abc import Iterator
+Weights are quantized once a format, and put back as they were at the end.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DataError, NibblemacError
-from ..safetensors_file import opened, read_tensor
-from .checkpoint import open_checkpoint
-from .quantized_layout import (
-    CODES,
-    KEY,
-    SCALES,
-    SELECTORS,
-    LayoutRecord,
-    StoredShape,
-    restored,
-)
+from ..quantizer import quantize
+from .gptq_model import gptq_model
+from .hooks import Remembered, input_axis, on_inputs
+from .layers import Layer
+from .mapped import KeptWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..quantizer import Quantized
+    from ..block_format import BlockFormat
+    from .calibration import Calibration
+    from .method import Method
+
+#: Called after each layer whose weight is quantized.
+Tick = Callable[[], None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Held:
-    """Where a quantized tensor is, and what the file's header tells of it."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Bench:
+    """The layers of a model to quantize, their weights as they were, and what GPTQ runs on."""
 
-    path: Path
-    record: LayoutRecord
-    stored: StoredShape
+    layers: tuple[Layer, ...]
+    kept: KeptWeights
+    method: "Method"
+    calibration: "Calibration | None" = None
 
-
-class QuantizedModel:
-    """The tensors of a model before it was quantized, opened by :func:`open_quantized`."""
-
-    def __init__(self, held: dict[str, _Held], copied: dict[str, Path]) -> None:
-        self._held = held
-        self._copied = copied
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all tensors."""
-        return tuple(sorted([*self._held, *self._copied]))
-
-    @property
-    def quantized_names(self) -> tuple[str, ...]:
-        """The names of the quantized tensors."""
-        return tuple(sorted(self._held))
-
-    def quantized(self, name: str) -> "Quantized":
-        """Return a weight's matrix as it was quantized: codes, scales and format.
-
-        Raises :class:`DataError` where there is no such tensor, or it is damaged.
-        """
-        held = self._held.get(name)
-        if held is None:
-            raise DataError(f"There is no quantized tensor {name!r:.80}.")
-        suffixes = [CODES, SCALES, *([SELECTORS] if held.record.format.selector_bits else [])]
-        parts = {suffix: read_tensor(held.path, name + suffix) for suffix in suffixes}
+    @contextmanager
+    def quantized(self, item: "BlockFormat", tick: Tick) -> Iterator[None]:
+        """Have the model under a format inside the context, and as it was after it."""
         try:
-            return restored(held.record, held.stored, parts)
-        except NibblemacError as error:
-            raise DataError(f"{held.path}, {name!r:.80}: {error}") from error
-
-    def tensor(self, name: str) -> "Tensor":
-        """Return a tensor in its original shape and dtype: dequantized, or as it was copied.
-
-        Raises as :meth:`quantized`.
-        """
-        if name in self._copied:
-            return read_tensor(self._copied[name], name)
-        return self.quantized(name).dequantize().reshape(self._held[name].stored.shape)
-
-
-def open_quantized(path: str | os.PathLike[str]) -> QuantizedModel:
-    """Open a file or folder that :func:`.quantize_checkpoint` wrote.
-
-    Raises :class:`DataError` for anything else, and where a file is damaged.
-    """
-    checkpoint = open_checkpoint(Path(path))
-    where = {one.name: one.path for one in checkpoint.tensors}
-    held: dict[str, _Held] = {}
-    for file in checkpoint.files:
-        with opened(file) as handle:
-            text = (handle.metadata() or {}).get(KEY)
-        if text is None:
-            continue
-        record = LayoutRecord.from_text(text, os.fspath(file))
-        suffixes = [CODES, SCALES, *([SELECTORS] if record.format.selector_bits else [])]
-        for name, stored in record.tensors.items():
-            for suffix in suffixes:
-                if where.pop(name + suffix, None) != file:
-                    raise DataError(f"{file} lacks the tensor {name + suffix!r:.80}.")
-            held[name] = _Held(path=file, record=record, stored=stored)
-    if not held:
-        raise DataError(f"{checkpoint.path} holds no quantized weights of `nibblemac quantize`.")
-    return QuantizedModel(held, where)
+            if self.method.gptq and self.calibration is not None:
+                gptq_model(self.layers, item, self.method, self.calibration, tick)
+            else:
+                for layer in self.layers:
+                    round_weight(layer, self.kept[layer.name], item, self.method)
+                    tick()
+            with quantized_inputs(self.layers, item, self.method):
+                yield
+        finally:
+            for layer in self.layers:
+                layer.put(self.kept[layer.name].to(layer.weight.device))
 
 
-def dequantized_tensors(path: str | os.PathLike[str]) -> Iterator[tuple[str, "Tensor"]]:
-    """Yield each tensor's name and the tensor as :meth:`QuantizedModel.tensor` returns it.
+def round_weight(layer: Layer, matrix: "Tensor", item: "BlockFormat", method: "Method") -> None:
+    """Put the nearest values that a format has for ``matrix`` into a layer's weight."""
+    values = matrix.to(layer.weight.device)
+    coded = quantize(values, item.format, method.weight_spec(item), name=f"{layer.name}.weight")
+    layer.put(coded.dequantize())
 
-    One tensor is in memory at a time. Raises as :func:`open_quantized`.
-    """
-    model = open_quantized(path)
-    for name in model.names:
-        yield name, model.tensor(name)
+
+@contextmanager
+def quantized_inputs(
+    layers: Sequence[Layer], item: "BlockFormat", method: "Method"
+) -> Iterator[None]:
+    """Quantize the inputs of layers while the model runs, where the setting says so."""
+    inputs = method.activation(item)
+    if inputs is None:
+        yield
+        return
+    stored = inputs
+
+    def fake(values: "Tensor", axis: int) -> "Tensor":
+        spec = method.activation_spec(stored, axis)
+        return quantize(values, stored.format, spec, name="activations").dequantize()
+
+    shared = Remembered(fake)
+
+    def step(layer: Layer, values: "Tensor") -> "Tensor":
+        return shared(values, input_axis(layer))
+
+    with on_inputs(layers, step):
+        yield
