@@ -8,7 +8,7 @@ from ..formats.models.profile_summary import ProfileSummary, ks_sentence, summar
 from ..formats.tensor_profile import TensorProfile
 from .flat_record import to_csv
 from .markdown import markdown_table
-from .profile_plots import ROWS, render_fits, render_nu, select_layers
+from .profile_plots import ROWS, fits_title, render_fits, render_nu, select_layers
 from .profile_tables import paper_table, summary_table, tensor_table
 
 PICTURES = 4
@@ -29,11 +29,12 @@ def profile_files(profile: ModelProfile, pictures: int = PICTURES) -> dict[str, 
     }
     shown = {f"{stem}-nu.png": "ν and KS-Δ by layer"}
     files[f"{stem}-nu.png"], files[f"{stem}-nu.svg"] = render_nu(profile, "png", "svg")
+    title = fits_title(profile)
     chosen = select_layers(profile, pictures) if pictures else ()
     for number, start in enumerate(range(0, len(chosen), ROWS), 1):
         part = chosen[start : start + ROWS]
         name = f"{stem}-fits-{number}"
-        files[f"{name}.png"], files[f"{name}.svg"] = render_fits(part, "png", "svg")
+        files[f"{name}.png"], files[f"{name}.svg"] = render_fits(part, title, "png", "svg")
         shown[f"{name}.png"] = "histograms with both fits, and quantiles against quantiles"
     files[f"{stem}.md"] = _page(profile, shown, [*files]).encode()
     return files

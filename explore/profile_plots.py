@@ -32,9 +32,15 @@ def render_nu(profile: ModelProfile, *kinds: str) -> tuple[bytes, ...]:
     return pictures(lambda: draw_nu(profile), *kinds)
 
 
-def render_fits(layers: Sequence[LayerProfile], *kinds: str) -> tuple[bytes, ...]:
+def render_fits(layers: Sequence[LayerProfile], title: str, *kinds: str) -> tuple[bytes, ...]:
     """Return the picture of at most four layers' fits as the bytes of each of ``kinds``."""
-    return pictures(lambda: draw_fits(layers), *kinds)
+    return pictures(lambda: draw_fits(layers, title), *kinds)
+
+
+def fits_title(profile: ModelProfile) -> str:
+    """Return what stands above pictures of fits: the model, what of it, and if it was rounded."""
+    already = f" ({profile.quantized})" if profile.quantized else ""
+    return f"{_cut(profile.model, 40)}, {profile.kind}{already}"
 
 
 def select_layers(profile: ModelProfile, count: int) -> tuple[LayerProfile, ...]:
@@ -59,7 +65,8 @@ def draw_nu(profile: ModelProfile) -> "Figure":
     _heading(
         figure,
         f"{_cut(profile.model, 48)}: Student's t fitted to the {what}",
-        f"KS-Δ is positive for {positive} of {len(profile.tensors)} tensors",
+        f"KS-Δ is positive for {positive} of {len(profile.tensors)} tensors"
+        + (f"; {_cut(profile.quantized, 90)}" if profile.quantized else ""),
     )
     for number, one in enumerate(series):
         colour, shape = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
@@ -134,16 +141,17 @@ def _nu_axis(axes: "Axes", nus: Sequence[float]) -> None:
         )
 
 
-def draw_fits(layers: Sequence[LayerProfile]) -> "Figure":
+def draw_fits(layers: Sequence[LayerProfile], title: str) -> "Figure":
     """Return the picture of one to four layers: each a histogram with both fits and a Q-Q plot."""
     from matplotlib.lines import Line2D  # noqa: PLC0415 - slow to import
     from matplotlib.patches import Patch  # noqa: PLC0415
 
     rows = len(layers)
-    inches = 0.55 + 2.75 * rows
+    inches = 0.85 + 2.75 * rows
     figure = new_figure((9.6, inches))
+    figure.text(0.085, 1 - 0.25 / inches, _cut(title, 110), size=10, color=INK, va="center")
     for row, layer in enumerate(layers):
-        bottom = (inches - 2.75 * (row + 1)) / inches
+        bottom = (inches - 0.3 - 2.75 * (row + 1)) / inches
         height = 1.75 / inches
         left = figure.add_axes((0.085, bottom, 0.44, height))
         right = figure.add_axes((0.615, bottom, 0.365, height))
@@ -171,7 +179,7 @@ def draw_fits(layers: Sequence[LayerProfile]) -> "Figure":
             Line2D([], [], color=NORMAL, lw=1.8, ls=(0, (4, 2)), label="best normal"),
         ],
         loc="upper right",
-        bbox_to_anchor=(0.985, 1 - 0.1 / inches),
+        bbox_to_anchor=(0.985, 1 - 0.36 / inches),
         ncols=3,
         fontsize=9,
         frameon=False,
@@ -233,7 +241,7 @@ def _quantiles(axes: "Axes", layer: LayerProfile) -> None:
             axes.plot(places, sample[out], arrow, color=colour, ms=3.6, mew=0)
     label = "quantile of the fit"
     if reach > 12 * sigma:
-        label += "; both axes logarithmic beyond 4 deviations"
+        label += " (logarithmic beyond 4 deviations)"
     for scale, limits, axis in (
         (axes.set_xscale, axes.set_xlim, axes.xaxis),
         (axes.set_yscale, axes.set_ylim, axes.yaxis),

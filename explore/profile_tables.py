@@ -96,7 +96,7 @@ def paper_table(profile: ModelProfile) -> TextTable:
             number(ours.nu_mean, 2),
             number(ours.nu_spread, 2),
             number(ours.ks_delta_mean, 3),
-            "measured here",
+            "measured here" + (f" ({profile.quantized})" if profile.quantized else ""),
         )
     ]
     rows += [

@@ -83,7 +83,7 @@ def profile_weights(
     from ..formats.models.profile import checkpoint_weights, model_weights  # noqa: PLC0415
 
     device = find_device(setup.device)
-    notes: tuple[str, ...] = ()
+    quantized = ""
     if is_gguf(path):
         from ..formats.models.loading import load_model  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ def profile_weights(
         model = load_model(path, device="cpu")
         progress("load", 1, 1, "")
         weights, name = model_weights(model, setup.layers), model.name
-        notes = _notes(model.note, WEIGHTS)
+        quantized = model.note
     else:
         weights = checkpoint_weights(open_checkpoint(path), setup.layers)
         name = _name(path)
@@ -105,7 +105,8 @@ def profile_weights(
         layers=tuple(layers),
         cap=setup.cap,
         seed=setup.seed,
-        notes=notes,
+        quantized=quantized,
+        notes=_notes(quantized, WEIGHTS),
         failures=tuple(failures),
         tools=_tools(),
     )
@@ -165,6 +166,7 @@ def profile_activations(
         seed=setup.seed,
         text=source,
         tokens=found.tokens,
+        quantized=model.note,
         notes=tuple(notes),
         failures=found.failures,
         tools=_tools(model=True),

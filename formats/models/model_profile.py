@@ -40,8 +40,10 @@ class ModelProfile:
 
     ``kind`` is ``weights`` or ``activations``, the inputs of the layers. Distributions are fitted
     to at most ``cap`` values of each, drawn with ``seed``. ``text`` names what the model read for
-    its activations, ``tokens`` how much of it. ``notes`` are sentences to read the figures by, and
-    ``failures`` say which tensors have none and why. ``tools`` are versions by name.
+    its activations, ``tokens`` how much of it. ``quantized`` says in words how the weights were
+    rounded before, as a GGUF file's are, and is empty otherwise. ``notes`` are sentences to read
+    the figures by, and ``failures`` say which tensors have none and why. ``tools`` are versions by
+    name.
     """
 
     model: str
@@ -51,6 +53,7 @@ class ModelProfile:
     seed: int
     text: str = ""
     tokens: int = 0
+    quantized: str = ""
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class ModelProfile:
             "seed": self.seed,
             "text": self.text,
             "tokens": self.tokens,
+            "quantized": self.quantized,
             "notes": list(self.notes),
             "failures": list(self.failures),
             "tools": dict(self.tools),
@@ -101,6 +105,7 @@ class ModelProfile:
             seed=_count(record, "seed", where),
             text=_text(record, "text", where),
             tokens=_count(record, "tokens", where),
+            quantized=_text(record, "quantized", where),
             notes=_texts(record, "notes", where),
             failures=_texts(record, "failures", where),
             tools=tools,

@@ -48,6 +48,11 @@ class Weight:
     windows: Callable[[], Iterable["Tensor"]]
     identity: Mapping[str, object]
 
+    @property
+    def elements(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
+
 
 def checkpoint_weights(
     checkpoint: Checkpoint, wanted: Iterable[str] = DEFAULT_LAYERS
@@ -129,7 +134,7 @@ def profile_weight(
     from ..outline import outline_of  # noqa: PLC0415
     from ..student_fit import sample_places  # noqa: PLC0415
 
-    elements = math.prod(weight.shape)
+    elements = weight.elements
     where = f"The tensor {shown(weight.name)}"
     if elements < MIN_ELEMENTS:
         raise TensorError(

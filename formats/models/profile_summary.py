@@ -83,9 +83,10 @@ def summary_of(group: str, tensors: Sequence[TensorProfile]) -> ProfileSummary:
 def ks_sentence(profile: ModelProfile) -> str:
     """Return in words for how many tensors a t fits better than a normal."""
     whole = summary_of(ALL, profile.tensors)
+    already = f"; {profile.quantized}" if profile.quantized else ""
     return (
         f"KS-Δ is positive, so that a Student's t fits better than a normal, for "
         f"{whole.ks_delta_positive} of {whole.tensors} tensors of {profile.model} "
-        f"({profile.kind}); its mean is {whole.ks_delta_mean:+.4f}, the median ν "
+        f"({profile.kind}{already}); its mean is {whole.ks_delta_mean:+.4f}, the median ν "
         f"{whole.nu_median:.2f}."
     )
