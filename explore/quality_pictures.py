@@ -7,7 +7,8 @@ from pathlib import Path
 from ..formats.files import write_bytes
 from ..formats.record import Format
 from .quality import QualitySurvey
-from .quality_plot import render_blocks, render_levels
+from .quality_block_plot import render_blocks
+from .quality_level_plot import render_levels
 
 _KINDS = ("png", "svg")
 

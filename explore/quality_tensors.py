@@ -13,9 +13,9 @@ from ..formats.format_quality import FormatQuality, Limit, Method
 from ..formats.lloyd_max import optimal_levels
 from ..formats.measured_quality import (
     OWN_REACH,
+    BlockedPart,
     BlockHistogram,
     MeasuredError,
-    gather_absmax,
     own_limit,
 )
 from ..formats.models.checkpoint import open_checkpoint
@@ -105,6 +105,7 @@ class _Work:
         specs = [one.spec() for one in settings if one.is_integrable]
         specs += [_absmax(block) for block in blocks]
         self.shared = {spec: BlockHistogram() for spec in specs}
+        self._specs = [*specs, *(one.spec() for one in settings)]
         self._own = [
             None if one.is_integrable else BlockHistogram(reach=OWN_REACH) for one in settings
         ]
@@ -120,15 +121,17 @@ class _Work:
         by_whole: list[MeasuredError] = []
         for setting, error in zip(self._settings, errors, strict=True):
             (by_whole if _has_tensor_scale(setting) else by_part).append(error)
+        blocks = {spec.block: spec for spec in self._specs}
         for part in _parts(tensor):
+            blocked = {block: BlockedPart.of(part, spec) for block, spec in blocks.items()}
             for spec, histogram in self.shared.items():
-                gather_absmax(histogram, part, spec)
+                blocked[spec.block].gather(histogram, signed=spec.signed)
             for error in by_part:
-                error.add(part, tensor.name)
+                error.add(blocked[error.spec.block], tensor.name)
         if by_whole:
             matrix = _matrix(tensor.tensor(), tensor)
             for error in by_whole:
-                error.add(matrix, tensor.name)
+                error.add(BlockedPart.of(matrix, error.spec), tensor.name)
         for error, total in zip(errors, self.together, strict=True):
             total.merge(error)
         return errors

@@ -108,13 +108,14 @@ class BlockTheory:
 
     def noise(self, levels: Array) -> Integral:
         """Return E[(x − q(x))²], of ascending levels ÷ the largest, of shape (levels,)."""
+        return self.assess(levels)[0]
+
+    def assess(self, levels: Array) -> tuple[Integral, Array]:
+        """Return :meth:`noise`, and how often each level is used, of shape (levels,)."""
         cells = self.cells(np.clip(middles(levels), -1, 1))
         fine, coarse = (float(part.errors(levels).sum()) for part in cells.moments)
-        return Integral(value=max(fine, 0.0), error=abs(fine - coarse))
-
-    def shares(self, levels: Array) -> Array:
-        """Return how often each of ascending levels ÷ the largest is used, shape (levels,)."""
-        return self.cells(np.clip(middles(levels), -1, 1)).shares[0].clip(min=0)
+        noise = Integral(value=max(fine, 0.0), error=abs(fine - coarse))
+        return noise, cells.shares[0].clip(min=0)
 
     def _add_extremes(self, inner: Array) -> None:
         """Add each block's largest element to the outer cells, of shape (4, cells, 2)."""

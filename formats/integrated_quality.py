@@ -9,7 +9,6 @@ from .block_theory import BlockTheory
 from .code_use import CodeUse
 from .errors import UsageError
 from .format_quality import FormatQuality, Limit, Method, decibels
-from .lloyd_max import Histogram, optimal_levels
 from .record import Format
 from .weighted_cells import Array, middles
 
@@ -54,8 +53,7 @@ def integrated_quality(
             "error comes from samples."
         )
     levels = unit_levels(known, signed=theory.signed)
-    noise = theory.noise(levels)
-    shares = theory.shares(levels)
+    noise, shares = theory.assess(levels)
     if theory.signed and is_mirrored(known):
         shares = shares[::-1]
     return FormatQuality(
@@ -69,16 +67,11 @@ def integrated_quality(
         signal_power=theory.signal,
         mse=noise.value,
         uncertainty_db=decibels(noise.value + noise.error, noise.value) if noise.value else 0.0,
-        max_error=_largest_error(levels, signed=theory.signed),
+        max_error=_largest_error(levels),
         limit_mse=limit_mse,
         limit=None if limit_mse is None else Limit.OPTIMAL,
         use=CodeUse.of_levels(known, [float(share) for share in shares]),
     )
-
-
-def limit_noise(theory: BlockTheory, histogram: Histogram, count: int) -> float:
-    """Return the Lloyd-Max limit's mean squared error for ``count`` levels."""
-    return theory.noise(optimal_levels(histogram, count)).value
 
 
 def stored_bits(entry: BlockFormat, block: int, *, signed: bool) -> float:
@@ -89,8 +82,7 @@ def stored_bits(entry: BlockFormat, block: int, *, signed: bool) -> float:
     )
 
 
-def _largest_error(levels: Array, *, signed: bool) -> float:
-    """Return the largest |y − q(y)| of y from −1 to 1; with signed scales −1 is never reached."""
-    del signed
+def _largest_error(levels: Array) -> float:
+    """Return the least upper bound of |y − q(y)| for y between −1 and 1."""
     places = np.concatenate([[-1.0], middles(levels).clip(-1, 1), [1.0]])
     return float(np.abs(places[:, None] - levels).min(axis=1).max())

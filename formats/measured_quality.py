@@ -5,6 +5,8 @@ does not grow with the data. For the Lloyd-Max limit the elements, divided by wh
 scale maps to the largest level, and weighted by its square, are gathered in fine cells.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from .weighted_cells import Array, CellMoments
 _CELLS = 2**15
 OWN_REACH = 4.0
 _MOST_GROUPS = 4096
+_SAFE = (1e-12, 1e12)
 
 
 class BlockHistogram:
@@ -76,6 +79,50 @@ class BlockHistogram:
         return int(self._ends[0, 1]), int(self._ends[1, 1])
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class BlockedPart:
+    """A matrix and its blocks as rows, with what does not depend on a format.
+
+    ``rows`` are the full blocks and the shorter ones; ``largest`` their largest magnitudes, of
+    shape (rows, 1), 1 for blocks of zeros; ``signal`` their Σx², float64 of shape (rows,). Rows are
+    float32 where squares of such numbers neither overflow nor vanish, and float64 otherwise.
+    """
+
+    matrix: Tensor
+    spec: ScaleSpec
+    rows: tuple[Tensor, ...]
+    largest: tuple[Tensor, ...]
+    signal: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, matrix: Tensor, spec: ScaleSpec) -> "BlockedPart":
+        """Return a finite matrix in blocks along the last axis, of ``spec``'s length."""
+        matrix = matrix.detach()
+        peak = float(matrix.abs().max())
+        narrow = matrix.dtype != torch.float64 and _SAFE[0] < peak < _SAFE[1]
+        values = matrix.to(torch.float32 if narrow else torch.float64)
+        rows = tuple(BlockLayout.of(matrix.shape, spec).split(values))
+        largest = []
+        for part in rows:
+            low, high = part.aminmax(dim=1, keepdim=True)
+            magnitude = torch.maximum(high, -low)
+            largest.append(torch.where(magnitude > 0, magnitude, 1))
+        signal = tuple(part.square().sum(dim=1).double() for part in rows)
+        return cls(matrix=matrix, spec=spec, rows=rows, largest=tuple(largest), signal=signal)
+
+    def gather(self, histogram: BlockHistogram, *, signed: bool) -> None:
+        """Add the blocks in units of their largest magnitudes.
+
+        With ``signed`` scales, a block is turned so that its extreme is positive.
+        """
+        for rows, largest in zip(self.rows, self.largest, strict=True):
+            units = largest
+            if signed:
+                low, high = rows.aminmax(dim=1, keepdim=True)
+                units = torch.where(high < -low, -largest, largest)
+            histogram.add(rows, units)
+
+
 class MeasuredError:
     """What a format did to all parts that :meth:`add` was given.
 
@@ -102,35 +149,27 @@ class MeasuredError:
         self._independent = independent
         self._groups: list[tuple[Tensor, Tensor]] = []
 
-    def add(self, part: Tensor, name: str) -> None:
+    def add(self, part: BlockedPart, name: str) -> None:
         """Quantize a matrix and count its errors; ``name`` is the tensor's, for errors."""
-        done = quantize(part, self.format, self.spec, name=name)
-        self._counts += torch.bincount(done.codes.flatten(), minlength=len(self._counts)).cpu()
-        back = done.dequantize(done.scales.dtype)
+        done = quantize(part.matrix, self.format, self.spec, name=name)
+        self._counts += torch.bincount(done.codes.flatten(), minlength=len(self._counts))
         layout = done.layout
-        for rows, backs, scales in zip(
-            layout.split(part.detach()),
-            layout.split(back),
-            layout.split_scales(done.scales),
-            strict=True,
-        ):
-            self._add_rows(rows.to(torch.float64), backs.to(torch.float64), scales)
-        self.elements += part.numel()
-
-    def _add_rows(self, rows: Tensor, backs: Tensor, scales: Tensor) -> None:
-        errors = rows - backs
-        largest = rows.abs().amax(dim=1, keepdim=True)
-        shares = errors.abs() / torch.where(largest > 0, largest, 1)
-        self.max_error = max(self.max_error, float(shares.max()))
-        if self._histogram is not None:
-            level = float(self.format.largest_level)
-            self._histogram.add(rows, scales.to(torch.float64) * level)
-        signal, noise = rows.square().sum(dim=1), errors.square_().sum(dim=1)
-        self.signal += float(signal.sum())
-        self.noise += float(noise.sum())
-        if self._independent:
-            per_group = -(-len(signal) // _MOST_GROUPS)
-            self._groups.append((_grouped(signal, per_group), _grouped(noise, per_group)))
+        backs = layout.split(done.dequantize(done.scales.dtype))
+        columns = layout.split_scales(done.scales)
+        for index, rows in enumerate(part.rows):
+            errors = rows - backs[index]
+            low, high = errors.aminmax(dim=1, keepdim=True)
+            share = (torch.maximum(high, -low) / part.largest[index]).max()
+            self.max_error = max(self.max_error, float(share))
+            noise = errors.square_().sum(dim=1).double()
+            self.signal += float(part.signal[index].sum())
+            self.noise += float(noise.sum())
+            if self._histogram is not None:
+                level = float(self.format.largest_level)
+                self._histogram.add(rows, columns[index].double() * level)
+            if self._independent:
+                self._groups.append((_grouped(part.signal[index]), _grouped(noise)))
+        self.elements += part.matrix.numel()
 
     def merge(self, other: "MeasuredError") -> None:
         """Add what another one counted for the same format and scales."""
@@ -156,27 +195,14 @@ class MeasuredError:
         return ratio_db(signal, noise).standard_error
 
 
-def gather_absmax(histogram: BlockHistogram, part: Tensor, spec: ScaleSpec) -> None:
-    """Add a matrix's blocks in units of their largest magnitudes, with ``spec``'s block and sign.
-
-    With signed scales, a block is turned so that its extreme is positive.
-    """
-    layout = BlockLayout.of(part.shape, spec)
-    for rows in layout.split(part.detach()):
-        low, high = rows.to(torch.float64).aminmax(dim=1, keepdim=True)
-        units = torch.maximum(high, -low)
-        if spec.signed:
-            units = torch.where(high < -low, -units, units)
-        histogram.add(rows, units)
-
-
 def own_limit(histogram: BlockHistogram, bits: int) -> float:
     """Return the least Σ(x − q(x))² of 2**bits levels with the scales of the histogram's units."""
     gathered = histogram.result()
     return levels_error(gathered, optimal_levels(gathered, 2**bits))
 
 
-def _grouped(values: Tensor, length: int) -> Tensor:
-    """Return the sums of runs of ``length`` values."""
+def _grouped(values: Tensor) -> Tensor:
+    """Return the sums of runs of values, of which there are not too many."""
+    length = -(-len(values) // _MOST_GROUPS)
     missing = -len(values) % length
     return torch.cat([values, values.new_zeros(missing)]).reshape(-1, length).sum(dim=1)
