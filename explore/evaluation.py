@@ -61,7 +61,8 @@ class EvaluationRequest:
 
     ``window``, ``stride`` and ``tokens`` are None for what suits the model and the whole text.
     ``calibration`` is a text of its own; without it, the tokens after those that are evaluated
-    serve, at most ``calibration_tokens``. ``task_limit`` is how many examples of a task are run.
+    serve, at most ``calibration_tokens``. ``task_limit`` is how many examples of a task are run,
+    ``name`` what the model is called where its file's name says little.
     """
 
     formats: "tuple[BlockFormat, ...]"
@@ -74,6 +75,7 @@ class EvaluationRequest:
     calibration_tokens: int = 4096
     tasks: tuple[str, ...] = ()
     task_limit: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +119,7 @@ def evaluate(
         failures: list[str] = []
         if file.unfinished:
             work = _Work(scorer, tasks, file, items, progress)
-            work.run(model, layers, method, calibration, folder)
+            work.run(layers, method, calibration, folder)
             failures = work.failures
     names = [entry.name for entry in entries if file.figures_of(entry.name)]
     return Evaluated(
@@ -148,7 +150,6 @@ class _Work:
 
     def run(
         self,
-        model: "LoadedModel",
         layers: "tuple[Layer, ...]",
         method: "Method",
         calibration: "Calibration | None",
@@ -179,7 +180,6 @@ class _Work:
                 else:
                     self._file.add(name, figures)
         meter.end()
-        del model
 
     def _accuracies(self) -> dict[str, float]:
         if self._tasks is None:
@@ -300,7 +300,7 @@ def _run(model: "LoadedModel", request: EvaluationRequest, read: str) -> Run:
         "nibblemac": version("nibblemac"),
     }
     return Run(
-        model=model.name,
+        model=request.name or model.name,
         setting=request.method.description + note,
         text=read,
         tools=tools,

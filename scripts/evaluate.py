@@ -121,6 +121,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--task-limit", type=int, metavar="N", help="run so many examples of each task only"
     )
     parser.add_argument(
+        "--name", metavar="TEXT", help="what to call the model (default: as its file is called)"
+    )
+    parser.add_argument(
         "--device", default="auto", metavar="NAME", help="auto, cpu or cuda (default: %(default)s)"
     )
 
@@ -180,6 +183,7 @@ def _request(args: argparse.Namespace) -> "tuple[EvaluationRequest, tuple[str, .
         calibration_tokens=args.calibration_tokens,
         tasks=tuple(dict.fromkeys(task for word in args.tasks for task in word.split(",") if task)),
         task_limit=args.task_limit,
+        name=args.name or "",
     )
     return request, left_out
 

