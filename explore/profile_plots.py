@@ -24,6 +24,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#
             "#7B4FA3", "#A30059")  # fmt: skip
 _MARKERS = "osD^vP<>X*"
 _NAME = 74
+_SMALLEST = 1e-60
 _BEYOND = "\u0530"  # Latin, Greek and Cyrillic come before
 
 
@@ -58,8 +59,8 @@ def draw_nu(profile: ModelProfile) -> "Figure":
 
     series, by_block = series_of(profile.tensors)
     figure = new_figure((9.6, 6.4))
-    upper = figure.add_axes((0.085, 0.475, 0.895, 0.405))
-    lower = figure.add_axes((0.085, 0.175, 0.895, 0.26), sharex=upper)
+    upper = figure.add_axes((0.1, 0.475, 0.88, 0.405))
+    lower = figure.add_axes((0.1, 0.175, 0.88, 0.26), sharex=upper)
     what = "layers' inputs" if profile.kind == ACTIVATIONS else "layers' weights"
     positive = sum(one.ks_delta > 0 for one in profile.tensors)
     _heading(
@@ -94,6 +95,8 @@ def draw_nu(profile: ModelProfile) -> "Figure":
     upper.tick_params(labelbottom=False)
     upper.set_ylabel("ν of the best t", color=INK, size=11)
     lower.set_ylabel("KS-Δ   ↑ t is better", color=INK, size=11)
+    for axes in (upper, lower):
+        axes.yaxis.set_label_coords(-0.08, 0.5)
     lower.set_xlabel("block" if by_block else "tensor, in the model's order", color=INK, size=11)
     lower.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True))
     # What is in no block stands behind the last.
@@ -170,8 +173,13 @@ def draw_fits(layers: Sequence[LayerProfile], title: str) -> "Figure":
             size=9,
             color=MUTED,
         )
-        _histogram(left, layer)
-        _quantiles(right, layer)
+        if _is_drawable(layer):
+            _histogram(left, layer)
+            _quantiles(right, layer)
+        else:
+            for axes in (left, right):
+                axes.set_axis_off()
+                axes.text(0, 0.5, "values of such magnitudes are not drawn", color=MUTED, size=9)
     figure.legend(
         handles=[
             Patch(color=_BARS, label="sample"),
@@ -186,6 +194,14 @@ def draw_fits(layers: Sequence[LayerProfile], title: str) -> "Figure":
         labelcolor=INK,
     )
     return figure
+
+
+def _is_drawable(layer: LayerProfile) -> bool:
+    """Return whether densities and quantiles are numbers that can be computed with."""
+    outline = layer.outline
+    ends = [abs(value) for value in (outline.quantiles[0], outline.quantiles[-1])]
+    sizes = [outline.rms, outline.reach, layer.tensor.scale, max(ends)]
+    return min(sizes) > _SMALLEST and max(sizes) < 1 / _SMALLEST
 
 
 def _histogram(axes: "Axes", layer: LayerProfile) -> None:
@@ -286,8 +302,8 @@ def _signed(text: str) -> str:
 
 
 def _heading(figure: "Figure", title: str, subtitle: str) -> None:
-    figure.text(0.085, 0.955, title, size=13, weight="bold", color=INK, va="center")
-    figure.text(0.085, 0.912, subtitle, size=9, color=MUTED, va="center")
+    figure.text(0.1, 0.955, title, size=13, weight="bold", color=INK, va="center")
+    figure.text(0.1, 0.912, subtitle, size=9, color=MUTED, va="center")
 
 
 def _cut(text: str, most: int) -> str:

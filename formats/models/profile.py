@@ -143,7 +143,7 @@ def profile_weight(
         )
     places = sample_places(elements, cap, seed) if elements > cap else torch.arange(elements)
     moments = RunningMoments(where, weight.shape)
-    drawn = []
+    sample = torch.empty(0)
     for window in weight.windows():
         flat = window.detach().reshape(-1).to(device)
         # Nothing is indexed by torch in types of eight bits.
@@ -151,8 +151,10 @@ def profile_weight(
         first = moments.count
         moments.add(values)
         from_, to = torch.searchsorted(places, torch.tensor([first, moments.count])).tolist()
-        drawn.append(values[(places[from_:to] - first).to(device)])
-    sample = torch.cat(drawn)
+        if not len(sample):
+            # Small pieces, kept between windows, would keep the heap from shrinking.
+            sample = values.new_empty(len(places))
+        sample[from_:to] = values[(places[from_:to] - first).to(device)]
     tensor = profile_sample(
         sample,
         moments.result(),
