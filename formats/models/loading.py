@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +84,7 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> LoadedM
     folder = place
     if place.is_dir():
         files = weight_files(place)
-        _check_configuration(place)
+        _check_configuration(place, transformers.CONFIG_MAPPING)
     elif place.suffix.casefold() == ".gguf":
         check_gguf(place)
         files, folder = (place,), place.absolute().parent
@@ -117,6 +117,8 @@ def load_model(path: str | os.PathLike[str], *, device: str = "auto") -> LoadedM
             **options,
         )
         tokenizer = _tokenizer(transformers, folder, options)
+    if getattr(module, "main_input_name", "input_ids") != "input_ids":
+        raise _unfit(place, config)
     _check_complete(info, kind, place)
     module.eval().requires_grad_(requires_grad=False)
     _check_finite(module, place)
@@ -191,7 +193,7 @@ def _indexed(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in names)
 
 
-def _check_configuration(folder: Path) -> None:
+def _check_configuration(folder: Path, known: Container[str]) -> None:
     path = folder / "config.json"
     text = read_text(path, DataError)
     try:
@@ -200,6 +202,11 @@ def _check_configuration(folder: Path) -> None:
         raise DataError(f"{path} is no JSON: {error}.") from error
     if not isinstance(record, dict):
         raise DataError(f"{path} holds no JSON object.")
+    if "auto_map" in record and record.get("model_type") not in known:
+        raise DataError(
+            f"{folder} is a model with code of its own ({path.name} has an auto_map), which is "
+            "never run; give a model of a kind that transformers knows."
+        )
     if "quantization_config" in record:
         raise DataError(
             f"{folder} is already quantized (quantization_config in config.json); give the "
@@ -228,9 +235,14 @@ def _maker(transformers: Any, config: Any, place: Path) -> tuple[str, Any]:
         and not any(name.endswith("ForConditionalGeneration") for name in names)
     ):
         return ENCODER, transformers.AutoModel
-    raise DataError(
-        f"{place} is a model of the kind {kind!r:.60} ({', '.join(names)[:120]}); only causal "
-        "language models and text encoders can be evaluated."
+    raise _unfit(place, config)
+
+
+def _unfit(place: Path, config: Any) -> DataError:
+    names = ", ".join(map(str, getattr(config, "architectures", None) or ()))
+    return DataError(
+        f"{place} is a model of the kind {str(config.model_type)!r:.60} ({names[:120]}); only "
+        "causal language models and text encoders are supported."
     )
 
 

@@ -107,7 +107,7 @@ def test_what_a_tensor_in_a_file_is(name, shape, kind, role):
 
 
 def test_an_unknown_layer_kind_is_refused_with_the_kinds():
-    with pytest.raises(UsageError, match="'foo' is unknown.*linear.*head or other"):
+    with pytest.raises(UsageError, match=r"'foo' is unknown.*linear.*head or other"):
         check_kinds(["linear", "foo"])
     with pytest.raises(DataError, match="no layer of the kinds convolution"):
         select_layers(model_layers(nn.Sequential(nn.Linear(2, 2))), ["convolution"])
@@ -185,9 +185,7 @@ def test_inputs_of_a_convolution_are_quantized_along_the_channels():
 def test_weight_only_leaves_inputs_alone():
     module = nn.Linear(8, 3)
     x = torch.randn(2, 8)
-    with quantized_inputs(
-        model_layers(nn.Sequential(module)), find_block_format("INT4"), method()
-    ):
+    with quantized_inputs(model_layers(nn.Sequential(module)), find_block_format("INT4"), method()):
         assert torch.equal(module(x), nn.functional.linear(x, module.weight, module.bias))
 
 
