@@ -21,6 +21,7 @@ from .codec import Codec, check_tensor, codec, compute_dtype, part_size
 from .errors import FormatError, TensorError, UsageError
 from .packing import pack_codes
 from .record import Format
+from .row_encoder import row_encoder
 from .scale import Clipping, ScaleSpec
 from .scale_format import Parent, parent_scales
 
@@ -141,12 +142,10 @@ def _quantize_rows(
     choice = has_choice(format, spec)
     codes = torch.empty(rows.shape, dtype=torch.uint8, device=rows.device)
     scales = torch.empty((rows.shape[0], 1), dtype=dtype, device=rows.device)
-    length = rows.shape[1]
-    searched = choice or spec.clipping is Clipping.MSE
-    size = _GROUP if searched else min(_GROUP, part_size())
-    group = max(1, size // length)
-    encode = tables.encoder(size)
-    quotients = torch.empty(min(size, rows.numel()), dtype=dtype, device=rows.device)
+    encode, size = row_encoder(tables, rows, dtype)
+    if choice or spec.clipping is Clipping.MSE:
+        size = _GROUP
+    group = max(1, min(_GROUP, size) // rows.shape[1])
     for start in range(0, rows.shape[0], group):
         part = slice(start, start + group)
         values = rows[part].to(dtype)
@@ -156,12 +155,7 @@ def _quantize_rows(
             continue
         target = spec.targets[0] if spec.targets else None
         scales[part] = row_scales(values, format, spec, above, target)
-        # One group of whole rows, or one row in parts.
-        for left in range(0, length, size):
-            piece = values[:, left : left + size]
-            scaled = quotients[: piece.numel()].view(piece.shape)
-            torch.div(piece, scales[part], out=scaled)
-            encode(scaled, codes[part][:, left : left + size])
+        encode(values, scales[part], codes[part])
     return codes, scales
 
 

@@ -5,33 +5,19 @@ An entry is a file of its own (:mod:`.record_file`), so that several processes m
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import platformdirs
-
+from ..formats.cache_folder import ENVIRONMENT, CacheWarning, cache_folder
 from ..formats.scratch import PREFIX, sweep
 from .record_file import read_record, write_record
 
-ENVIRONMENT = "NIBBLEMAC_CACHE"
+__all__ = ["ENVIRONMENT", "Cache", "CacheWarning", "cache_folder", "cache_key"]
 
 T = TypeVar("T")
 Record = dict[str, object]
-
-
-class CacheWarning(UserWarning):
-    """A cache that cannot be used, or an entry that is damaged; the work is done again."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of the user's cache: ``NIBBLEMAC_CACHE``, or the system's place for it."""
-    given = os.environ.get(ENVIRONMENT)
-    if given:
-        return Path(given).absolute()
-    return Path(platformdirs.user_cache_dir("nibblemac", appauthor=False))
 
 
 def cache_key(facts: object) -> str:

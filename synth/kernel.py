@@ -5,63 +5,35 @@ a step; the Python one stands in where no compiler is. Which of the two ran is p
 """
 
 import array
-import contextlib
 import ctypes
 import functools
 import hashlib
-import importlib.resources
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
-import warnings
-from pathlib import Path
 
+from ..formats.compiled import Kernel
 from ..formats.errors import SynthesisError
-from ..formats.scratch import PREFIX, mark, sweep
-from ..rtl.process import run_process
 from .anneal import Annealed, Goal
-from .cache import CacheWarning, cache_folder
 from .gates import FORMS, Gate, GateLibrary, Values, arity
 from .network import Network
 
-_COMPILE = ("-O2", "-std=c++17", "-shared", "-fPIC")
 _WORD = 64
 _LARGEST = 64 * _WORD
 _MOST_INPUTS = 6
 _WIDTH = _MOST_INPUTS + 1
-_COMPILE_SECONDS = 300
-
-
-def _source() -> str:
-    entry = importlib.resources.files(__package__) / "native" / "anneal.cpp"
-    return entry.read_text(encoding="utf-8")
+_KERNEL = Kernel(
+    package=__package__,
+    name="anneal",
+    folder="kernel",
+    title="The annealing kernel",
+    instead="the slower Python one",
+)
 
 
 @functools.cache
 def kernel() -> ctypes.CDLL | None:
-    """Return the compiled kernel, or None where it cannot be had; a failure warns once.
-
-    The compiler is ``CXX`` from the environment, or g++, or c++. The library is kept beside the
-    cache, under the digest of its source, the compiler's version and the machine's kind, and its
-    own; where the cache cannot be written it is compiled for this process alone.
-    """
-    command = _compiler()
-    if not command:
-        return None
-    try:
-        found = _found(command)
-    except (OSError, subprocess.SubprocessError) as error:
-        warnings.warn(
-            CacheWarning(
-                f"The annealing kernel could not be compiled with {command[0]} ({error}); the "
-                "slower Python one is used."
-            ),
-            stacklevel=2,
-        )
-        return None
-    found.nibblemac_anneal.restype = ctypes.c_int
+    """Return the compiled kernel, or None where it cannot be had; a failure warns once."""
+    found = _KERNEL.load()
+    if found is not None:
+        found.nibblemac_anneal.restype = ctypes.c_int
     return found
 
 
@@ -69,72 +41,7 @@ def engine() -> str:
     """Return the name of the engine that anneals: a part of every key."""
     if kernel() is None:
         return "python"
-    return f"native {hashlib.sha256(_source().encode()).hexdigest()[:12]}"
-
-
-def _compiler() -> list[str]:
-    """Return the compiler's command; ``CXX`` may hold arguments, as in ``ccache g++``."""
-    given = os.environ.get("CXX", "").strip()
-    if given:
-        return [given] if shutil.which(given) else given.split()
-    found = shutil.which("g++") or shutil.which("c++")
-    return [found] if found else []
-
-
-def _found(command: list[str]) -> ctypes.CDLL:
-    """Return the library that is kept, or a new one; raises OSError or SubprocessError."""
-    source = _source()
-    version = subprocess.run(
-        [*command, "--version"], capture_output=True, timeout=60, check=True
-    ).stdout
-    made_by = " ".join([*_COMPILE, *command[1:], platform.machine()])
-    digest = hashlib.sha256(source.encode() + version + made_by.encode()).hexdigest()
-    folder = cache_folder() / "kernel"
-    for path in sorted(folder.glob(f"anneal-{digest[:24]}-*.so")):
-        # A library that is cut would end the process that reads beyond its end.
-        if path.stem.endswith(_sum(path)):
-            return ctypes.CDLL(os.fspath(path))
-        warnings.warn(
-            CacheWarning(f"The annealing kernel {path} is damaged; it is compiled again."),
-            stacklevel=4,
-        )
-        path.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix=mark(), dir=_place(folder)) as name:
-        made = _compiled(command, source, Path(name))
-        found = ctypes.CDLL(os.fspath(made))
-        with contextlib.suppress(OSError):
-            made.replace(folder / f"anneal-{digest[:24]}-{_sum(made)}.so")
-    return found
-
-
-def _sum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _place(folder: Path) -> Path | None:
-    """Return the folder, or None where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    sweep(folder.glob(f"{PREFIX}*"))
-    return folder if os.access(folder, os.W_OK) else None
-
-
-def _compiled(command: list[str], source: str, folder: Path) -> Path:
-    text, made, log = (folder / name for name in ("anneal.cpp", "anneal.so", "log"))
-    text.write_text(source, encoding="utf-8")
-    with log.open("wb") as stream:
-        status = run_process(
-            [*command, *_COMPILE, "-o", os.fspath(made), os.fspath(text)],
-            environment=os.environ,
-            log=stream,
-            timeout=_COMPILE_SECONDS,
-        )
-    if status:
-        said = log.read_text(encoding="utf-8", errors="replace").strip()
-        raise ChildProcessError(f"it ended with code {status}: {said[-200:]}")
-    return made
+    return f"native {hashlib.sha256(_KERNEL.source().encode()).hexdigest()[:12]}"
 
 
 def can_anneal(network: Network) -> bool:
