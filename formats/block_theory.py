@@ -29,7 +29,7 @@ from .weighted_cells import CellMoments, middles
 FINE, COARSE = 16, 8
 _LAST = 60.0  # of w: what lies beyond has a probability of 1e-26
 _CORE = 8.0
-_CORE_PANELS, _TAIL_PANELS = 12, 12
+_TAIL_PANELS = 12
 MAX_BLOCK = 2**32
 
 
@@ -155,14 +155,17 @@ class BlockTheory:
         return tails
 
 
-def _gumbel_rules(block: int) -> tuple[Array, Array]:
-    """Return all nodes in w, shape (nodes,), and each rule's weights, shape (2, nodes)."""
+def _gumbel_rules(block: int, core: float = _CORE) -> tuple[Array, Array]:
+    """Return all nodes in w, shape (nodes,), and each rule's weights, shape (2, nodes).
+
+    Up to ``core`` panels are short.
+    """
     # Below the first node either the block's maximum or one element's share of it is negligible.
     first = -math.log(min(40.0, 16.0 * block))
     edges = np.concatenate(
         [
-            np.linspace(first, _CORE, _CORE_PANELS, endpoint=False),
-            np.linspace(_CORE, _LAST, _TAIL_PANELS + 1),
+            np.linspace(first, core, round(core - first), endpoint=False),
+            np.linspace(core, _LAST, _TAIL_PANELS + 1),
         ]
     )
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
@@ -180,7 +183,8 @@ def _gumbel_rules(block: int) -> tuple[Array, Array]:
 
 def _square_of_largest(density: Density, block: int) -> Integral:
     """Return E[M²] of a block."""
-    nodes, weights = _gumbel_rules(1)
+    # An element is the largest of a block's from about w = log B on.
+    nodes, weights = _gumbel_rules(1, _CORE + math.log(block))
     x = density.magnitude(-np.expm1(-np.exp(-nodes)))
     smaller = -np.expm1(-(block - 1) * np.exp(-nodes))
     fine, coarse = (

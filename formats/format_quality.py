@@ -112,11 +112,32 @@ class FormatQuality:
             values["use"] = CodeUse(shares=tuple(float(share) for share in values["use"]))
             values["method"] = Method(values["method"])
             values["limit"] = None if values["limit"] is None else Limit(values["limit"])
-            return cls(**values)
         except KeyError as error:
             raise DataError(f"A format's quality lacks the key {error.args[0]!r}.") from error
         except (TypeError, ValueError) as error:
             raise DataError(f"A format's quality is malformed: {error}.") from error
+        for name, value in values.items():
+            if not _is_right(name, value):
+                raise DataError(
+                    f"A format's quality: {name} is {shown(value)}, of the wrong type or not finite."
+                )
+        return cls(**values)
+
+
+_WORDS = ("format", "data", "tensor", "scale", "scale_format")
+_COUNTS = ("bits", "block", "elements")
+_FIGURES = ("bits_per_element", "signal_power", "mse", "max_error")
+_OPTIONAL = ("uncertainty_db", "limit_mse")
+
+
+def _is_right(name: str, value: object) -> bool:
+    if name in _WORDS:
+        return isinstance(value, str)
+    if name in _COUNTS:
+        return type(value) is int and value >= 0
+    if name in _FIGURES or (name in _OPTIONAL and value is not None):
+        return type(value) in {int, float} and 0 <= value < math.inf  # type: ignore[operator]
+    return name != "is_choice" or type(value) is bool
 
 
 def decibels(over: float, under: float) -> float:

@@ -4,8 +4,8 @@
    own mean as its level, by dynamic programming: D(k, j) = min over i of D(k − 1, i) + cost(i, j).
    That is the global optimum among all thresholds on the cells' edges.
 2. From there Lloyd's two steps in turn, thresholds half-way between levels and levels at the means,
-   with the moments below a threshold interpolated between the edges of all cells. Each step lowers
-   the error, so that the result is the local optimum in the best division's neighbourhood.
+   with the moments below a threshold interpolated between the edges of all cells, until they
+   settle: the local optimum in the best division's neighbourhood.
 
 Sources: Lloyd, "Least squares quantization in PCM", IEEE Trans. Information Theory 28 (1982); Max,
 "Quantizing for minimum distortion", IRE Trans. Information Theory 6 (1960); Bruce, "Optimum
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MAX_LEVELS = 256
 _PROGRAM_CELLS = 1024
 _ROWS = 128
-_LLOYD_STEPS = 1000
-_SETTLED = 1e-13
+_CYCLES = 200
+_SETTLED = 1e-12
 _HALF_GRID = 1024
 _TAIL = 1e-13
 
@@ -64,7 +64,7 @@ def optimal_levels(histogram: Histogram, count: int) -> Array:
     whole = histogram.cells.joined(histogram.low, histogram.high)
     if not float(whole.weight.sum()) > 0:
         raise UsageError("There is no weight to find the best levels for.")
-    return _polished(histogram, _best_division(whole, count))
+    return _polished(histogram, best_division(whole, count))
 
 
 def block_histogram(theory: BlockTheory) -> Histogram:
@@ -112,8 +112,11 @@ def lloyd_max_levels_unscaled(distribution: Distribution, count: int) -> Array:
     return optimal_levels(Histogram(edges=np.concatenate([-half[:0:-1], half]), cells=cells), count)
 
 
-def _best_division(cells: CellMoments, count: int) -> Array:
-    """Return the means of the best division into at most ``count`` runs of cells."""
+def best_division(cells: CellMoments, count: int) -> Array:
+    """Return the means of the best division into at most ``count`` runs of cells.
+
+    Of more than about a thousand cells, neighbours are first put together.
+    """
     cells = _coarsened(cells)
     sums = [
         np.concatenate([[0.0], np.cumsum(part)])
@@ -174,26 +177,46 @@ def _coarsened(cells: CellMoments) -> CellMoments:
 
 
 def _polished(histogram: Histogram, levels: Array) -> Array:
-    """Return the levels after Lloyd's steps until they settle."""
+    """Return the levels after Lloyd's steps until they settle.
+
+    Two steps in a row tell how the change shrinks from one to the next, and the extrapolated levels
+    are tried (Varadhan and Roland, Scandinavian J. Statistics 35, 2008, scheme S3): many times
+    fewer steps where neighbours pull at each other.
+    """
+    step = _lloyd_step(histogram)
+    span = float(histogram.edges[-1] - histogram.edges[0])
+    for _ in range(_CYCLES):
+        once = step(levels)
+        twice = step(once)
+        change, bend = once - levels, twice - 2 * once + levels
+        if float(np.abs(change).max()) < _SETTLED * span or not float(np.abs(bend).max()) > 0:
+            return np.unique(twice)
+        reach = max(1.0, float(np.linalg.norm(change) / np.linalg.norm(bend)))
+        further = levels + 2 * reach * change + reach**2 * bend
+        # Levels that have crossed, or left the data, were extrapolated too far.
+        inside = histogram.edges[0] <= further[0] and further[-1] <= histogram.edges[-1]
+        levels = step(further) if inside and bool((np.diff(further) > 0).all()) else step(twice)
+    return np.unique(levels)
+
+
+def _lloyd_step(histogram: Histogram) -> "Callable[[Array], Array]":
+    """Return the function from levels to the means of their cells."""
     below = _below(histogram)
     (low_place, low), (high_place, high) = histogram.low, histogram.high
-    total = np.array([float(part.sum()) for part in _fields(histogram.cells)[:2]])
+    total = np.array([[float(part.sum())] for part in _fields(histogram.cells)[:2]])
     bottom = low * np.array([1.0, low_place])
     top = high * np.array([1.0, high_place])
-    span = float(histogram.edges[-1] - histogram.edges[0])
-    for _ in range(_LLOYD_STEPS):
+
+    def step(levels: Array) -> Array:
         inner = below(middles(levels).clip(histogram.edges[0], histogram.edges[-1]))[:2]
-        sums = np.concatenate([np.zeros((2, 1)), inner, total[:, None]], axis=1)
-        parts = np.diff(sums, axis=1)
+        parts = np.diff(np.concatenate([0 * total, inner, total], axis=1), axis=1)
         parts[:, 0] += bottom
         parts[:, -1] += top
         weight, first = parts
-        moved = np.where(weight > 0, first / np.where(weight > 0, weight, 1), levels)
-        change = float(np.abs(moved - levels).max())
-        levels = np.sort(moved)
-        if change < _SETTLED * span:
-            break
-    return np.unique(levels)
+        # A cell that holds nothing keeps its level.
+        return np.sort(np.where(weight > 0, first / np.where(weight > 0, weight, 1), levels))
+
+    return step
 
 
 def _fields(cells: CellMoments) -> tuple[Array, Array, Array]:
