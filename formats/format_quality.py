@@ -119,7 +119,8 @@ class FormatQuality:
         for name, value in values.items():
             if not _is_right(name, value):
                 raise DataError(
-                    f"A format's quality: {name} is {shown(value)}, of the wrong type or not finite."
+                    f"A format's quality: {name} is {shown(value)}, which is of the wrong type or "
+                    "not finite."
                 )
         return cls(**values)
 
