@@ -33,10 +33,11 @@ def hessian_of(x: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_diagonal_hessian_gives_nearest_rounding(name, block):
     torch.manual_seed(3)
-    matrix = torch.randn(7, 200)
+    matrix = torch.randn(5, 150)
     item = find_block_format(name, block=block)
-    spec = item.spec(clipping="mse" if block else "absmax")
-    hessian = torch.diag(torch.rand(200, dtype=torch.float64) + 0.1)
+    quick = block and not item.format.selector_bits
+    spec = item.spec(clipping="mse" if quick else "absmax")
+    hessian = torch.diag(torch.rand(150, dtype=torch.float64) + 0.1)
     expected = quantize(matrix, item.format, spec).dequantize()
     assert torch.equal(gptq(matrix, hessian, item.format, spec), expected)
 
@@ -44,7 +45,7 @@ def test_a_diagonal_hessian_gives_nearest_rounding(name, block):
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_output_errs_less_than_with_nearest_rounding(name):
     torch.manual_seed(5)
-    x, matrix = correlated(600, 192), torch.randn(24, 192)
+    x, matrix = correlated(400, 128), torch.randn(24, 128)
     item = find_block_format(name, block=64)
     nearest = quantize(matrix, item.format, item.spec()).dequantize()
     found = gptq(matrix, hessian_of(x), item.format, item.spec())
@@ -81,11 +82,11 @@ def by_definition(matrix: Tensor, hessian: Tensor, item: object, block: int) -> 
     return result
 
 
-@pytest.mark.parametrize("block", [16, 40, 150, 300])
+@pytest.mark.parametrize("block", [16, 40, 200])
 @pytest.mark.parametrize("name", ["INT4", "NF4", "E2M1+SR"])
 def test_it_is_the_papers_algorithm(name, block):
     torch.manual_seed(11)
-    x, matrix = correlated(900, 300), torch.randn(6, 300).double()
+    x, matrix = correlated(600, 200), torch.randn(6, 200).double()
     item = find_block_format(name)
     spec = ScaleSpec(granularity=Granularity.BLOCK, block=block)
     expected = by_definition(matrix, hessian_of(x), item, block)
