@@ -31,7 +31,7 @@ def _draw(found: Sequence[FormatQuality], data: str) -> "Figure":
     said = f"{first.scale} scales"
     if choices:
         said += "; dotted: each block chooses between variants, more than the limit's one codebook"
-    title = f"SQNR by block, {first.bits} bits, {data}"
+    title = f"SQNR by block, {first.bits} bits, {data:.60}"
     figure.text(_FRAME[0], 0.957, title, size=13, weight="bold", color=INK, va="center")
     figure.text(_FRAME[0], 0.914, said, size=9, color=MUTED, va="center")
     blocks = sorted({one.block for one in found})

@@ -58,13 +58,13 @@ def _draw(
     split = bottom + _ROW * (len(rows) + 0.9) / height
     axes = figure.add_axes((_LEFT, split, _RIGHT - _LEFT, top - split))
     below = figure.add_axes((_LEFT, bottom, _RIGHT - _LEFT, split - bottom), sharex=axes)
-    title = f"Levels over the density of {data}"
+    title = f"Levels over the density of {data:.60}"
     said = (
         f"elements ÷ the largest magnitude of their block of {shape.block}; levels ÷ the largest "
-        f"level; {found[0].scale} scales"
+        "level"
     )
     if any(row.chosen for row in rows):
-        said += "; pale levels: each block has one of them"
+        said += "; pale: one of them a block"
     figure.text(_LEFT, 1 - 0.3 / height, title, size=13, weight="bold", color=INK, va="center")
     figure.text(_LEFT, 1 - 0.6 / height, said, size=9, color=MUTED, va="center")
     _draw_density(axes, shape)

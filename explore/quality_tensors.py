@@ -26,6 +26,7 @@ from .quality import BlockShape, QualitySurvey, Setting, record
 
 _PART = 2**20
 _SHOWN = 5
+_MOST_SHOWN = 200
 _SHAPE_CELLS = 256
 
 
@@ -58,7 +59,12 @@ def open_tensors(path: Path, names: Sequence[str] = ()) -> TensorSource:
             f"{path} holds {len(found)} tensors, but none of a floating-point dtype with two or "
             "more dimensions; name the one that is meant."
         )
-    return TensorSource(name=path.name, tensors=kept)
+    return TensorSource(name=printable(path.resolve().name), tensors=kept)
+
+
+def printable(name: str) -> str:
+    """Return a name of any file or tensor as it may be shown: printable, and not too long."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:_MOST_SHOWN] or "?"
 
 
 def measured(
@@ -76,16 +82,23 @@ def measured(
     for tensor in source.tensors:
         for setting, error in zip(settings, work.add(tensor), strict=True):
             single.append(
-                record(setting, error, data=source.name, tensor=tensor.name, method=Method.TENSORS)
+                record(
+                    setting,
+                    error,
+                    data=source.name,
+                    tensor=printable(tensor.name),
+                    method=Method.TENSORS,
+                )
             )
         if tick is not None:
-            tick(tensor.name)
+            # Where progress is shown, brackets would be taken for markup.
+            tick(printable(tensor.name).replace("[", "("))
     if settings and not work.together[0].signal > 0:
         raise TensorError(
             f"{source.name}: the tensors hold no value other than 0, so that there is no signal to "
             "compare the quantization error with."
         )
-    only = source.tensors[0].name if len(source.tensors) == 1 else ""
+    only = printable(source.tensors[0].name) if len(source.tensors) == 1 else ""
     pooled = work.pooled(source.name, only)
     return QualitySurvey(
         data=source.name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..formats.block_format import BlockFormat, all_block_formats, block_format_of
 from ..formats.distribution import STUDENT_5, Distribution, find_distribution
 from ..formats.errors import OutputError, UsageError
+from ..formats.files import reason
 from ..formats.resolve import ALL, resolve_formats
 from ..formats.scale_format import find_scale_format
 from .options import FORMAT_HELP
@@ -140,6 +141,8 @@ def _survey(
 ) -> "QualitySurvey":
     from ..explore.quality import SAMPLED_ELEMENTS, distribution_quality, tensor_quality
 
+    if args.seed < 0:
+        raise UsageError(f"--seed is {args.seed}; it must be 0 or more.")
     distribution = _distribution(args.distribution)
     samples = SAMPLED_ELEMENTS if args.samples is None else args.samples
     if distribution is not None:
@@ -162,7 +165,7 @@ def _survey(
 
 def _distribution(name: str) -> Distribution | None:
     """Return the distribution, or None where a file or folder is meant."""
-    if Path(name).exists() or name.endswith(_SUFFIXES) or "/" in name or "\\" in name:
+    if _is_there(name) or name.endswith(_SUFFIXES) or "/" in name or "\\" in name:
         return None
     try:
         return find_distribution(name)
@@ -173,12 +176,19 @@ def _distribution(name: str) -> Distribution | None:
         ) from error
 
 
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _folder(name: str) -> Path:
     folder = Path(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {name} cannot be made: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        raise OutputError(f"The folder {name} cannot be made: {reason(error)}.") from error
     return folder
 
 

@@ -74,6 +74,18 @@ def test_pareto_does_not_mix_tensors_with_their_whole(capsys, tmp_path: Path) ->
     assert "models: m.safetensors" in capsys.readouterr().out
 
 
+def test_names_of_tensors_are_shown_without_what_a_terminal_obeys(capsys, tmp_path: Path) -> None:
+    path, csv = tmp_path / "m.safetensors", tmp_path / "q.csv"
+    names = ("=cmd\x1b[31mred", "[/bold]\nline", "plain")
+    save_file({name: STUDENT_5.sample(4, 32) for name in names}, path)
+    assert call("quality", "SF4", "--distribution", path, "--csv", csv) == 0
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+    assert "=cmd?[31mred" in captured.out
+    models = {row.model for row in read_accuracy(csv).rows}
+    assert "m.safetensors: [/bold]?line" in models
+
+
 def test_samples_repeat_and_follow_the_seed(tmp_path: Path) -> None:
     texts = []
     for index, seed in enumerate((1, 1, 2)):
@@ -101,6 +113,9 @@ def test_samples_repeat_and_follow_the_seed(tmp_path: Path) -> None:
         (("all", "SF4"), "no other format beside it"),
         (("SF4", "sf4"), "give each format once"),
         (("SF4", "--samples", "0", "--scale", "mse"), "0 samples"),
+        (("SF4", "--seed", "-1"), "--seed is -1"),
+        (("SF4", "--distribution", "n" * 5000), "is unknown"),
+        (("SF4", "-o", "a\0b"), "cannot be made"),
         (("SF4", "--tensor", "w"), "--tensor goes with a file"),
         (("SF4", "--distribution", "{folder}/none.safetensors"), "does not exist"),
         (("SF4", "--distribution", "{folder}/cut.safetensors"), "cut.safetensors"),
