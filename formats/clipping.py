@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .codec import codec, midpoints
+from .native_kernel import kernel_for, largest_natively
 from .record import Format
 from .scale_format import ScaleFormat
 
@@ -142,6 +143,10 @@ def _extreme(
     signed: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return each row's largest magnitude, and ±1 for the sign of its absmax scale."""
+    library = None if signed else kernel_for(rows.shape, rows.dtype, rows.device)
+    if library is not None:
+        largest = largest_natively(library, rows)
+        return largest, torch.ones_like(largest)
     # Two reductions: torch has no vectors for the one that finds both.
     low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
     sign = torch.ones_like(high)

@@ -144,8 +144,8 @@ def _quantize_rows(
     scales = torch.empty((rows.shape[0], 1), dtype=dtype, device=rows.device)
     encode, size = row_encoder(tables, rows, dtype)
     if choice or spec.clipping is Clipping.MSE:
-        size = _GROUP
-    group = max(1, min(_GROUP, size) // rows.shape[1])
+        size = min(size, _GROUP)
+    group = max(1, size // rows.shape[1])
     for start in range(0, rows.shape[0], group):
         part = slice(start, start + group)
         values = rows[part].to(dtype)

@@ -1,79 +1,34 @@
 """Codes of rows ÷ their scales: by torch, or for large float32 rows on a CPU by a compiled kernel.
 
-Both give the same codes. The kernel is :mod:`.compiled`; without a compiler torch does it.
+Both give the same codes (:mod:`.native_kernel`).
 """
 
-import ctypes
-import functools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from .cells import Cells
 from .codec import Codec, part_size
-from .compiled import Kernel
+from .native_kernel import NativeEncoder, kernel_for
 
 #: Encodes values (rows, length) ÷ scales (rows, 1) into codes, contiguous uint8 of values' shape.
 RowEncoder = Callable[[Tensor, Tensor, Tensor], None]
 
-#: For fewer elements a kernel is not worth the compiler's second.
-_WORTHWHILE = 2**18
-#: Elements that a kernel is given at once, about: twice what torch has the cache for.
-_NATIVE_PART = 2**20
-_KERNEL = Kernel(
-    package=__package__,
-    name="quantize",
-    folder="quantizer",
-    title="The quantizer's kernel",
-    instead="the slower one of torch's operations",
-    options=("-O3", "-std=c++17", "-shared", "-fPIC", "-pthread", "-ffp-contract=off"),
-)
-
-
-@functools.cache
-def kernel() -> ctypes.CDLL | None:
-    """Return the compiled kernel, or None where it cannot be had; a failure warns once."""
-    found = _KERNEL.load()
-    if found is not None:
-        found.nibblemac_encode.restype = None
-        pointer, long, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
-        found.nibblemac_encode.argtypes = [
-            *(pointer, pointer, long, long, pointer, pointer, integer, integer, pointer, integer)
-        ]
-    return found
+_CONVERTED_PART = 2**20
 
 
 def row_encoder(tables: Codec, rows: Tensor, dtype: torch.dtype) -> tuple[RowEncoder, int]:
-    """Return what encodes a matrix of ``dtype``, and how many elements to give it at once, about.
+    """Return what encodes a matrix in ``dtype``, and how many elements to give it at once, about.
 
-    ``rows`` tells the matrix's size and device.
+    ``rows`` tells the matrix's size, device and own dtype.
     """
-    if tables.cells is not None and dtype == torch.float32 and rows.numel() >= _WORTHWHILE:
-        library = kernel()
-        if library is not None:
-            return functools.partial(_encode_natively, library, tables.cells), _NATIVE_PART
+    library = kernel_for(rows.shape, dtype, rows.device)
+    if library is not None and tables.cells is not None:
+        encode = NativeEncoder(library=library, cells=tables.cells)
+        # All at once where nothing needs a copy in another dtype.
+        return encode, rows.numel() if rows.dtype == dtype else _CONVERTED_PART
     size = part_size()
     return _torch_encoder(tables, min(size, rows.numel()), rows.device, dtype), size
-
-
-def _encode_natively(
-    library: ctypes.CDLL, cells: Cells, values: Tensor, scales: Tensor, codes: Tensor
-) -> None:
-    values, scales = values.contiguous(), scales.contiguous()
-    if not codes.is_contiguous() or codes.shape != values.shape or scales.numel() != len(values):
-        raise AssertionError("codes and scales must fit the values")
-    library.nibblemac_encode(
-        values.data_ptr(),
-        scales.data_ptr(),
-        *values.shape,
-        cells.bounds.data_ptr(),
-        cells.codes.data_ptr(),
-        cells.shift,
-        cells.offset,
-        codes.data_ptr(),
-        torch.get_num_threads(),
-    )
 
 
 def _torch_encoder(

@@ -1,7 +1,7 @@
-// Codes of value / scale, the code of the nearest level being looked up as cells.py says.
+// The quantizer's two passes over large float32 rows: largest magnitudes, and codes of value/scale.
 //
-// Exactly the torch version's results: the same division, the same comparison, no contraction of
-// the two. Elements are dealt to threads in runs, so that a thread that is held up holds up nobody.
+// Exactly torch's results: the same division, the same comparisons, no contraction of the two.
+// Elements are dealt to threads in runs, so that a thread that is held up holds up nobody.
 #include <algorithm>
 #include <atomic>
 #include <cfloat>
@@ -15,75 +15,105 @@
 static_assert(FLT_EVAL_METHOD == 0, "quotients must be rounded to float");
 static_assert(std::numeric_limits<float>::is_iec559 && sizeof(float) == 4, "float is no binary32");
 
+// Wider vectors where the processor has them, chosen when the library is loaded.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_attribute)
+#if __has_attribute(target_clones)
+#define WIDER __attribute__((target_clones("avx2", "default")))
+#endif
+#endif
+#ifndef WIDER
+#define WIDER
+#endif
+
 namespace {
 
 constexpr std::int64_t RUN = 1 << 15;
 constexpr std::int64_t PIECE = 256;
-
-struct Tables {
-    const float* bounds;
-    const std::uint8_t* codes;
-    int shift;
-    std::int32_t offset;
-};
-
-// Codes of `count` values of one row, whose scale is `scale`.
-void encode_run(const Tables& tables, const float* values, float scale, std::int64_t count,
-                std::uint8_t* out) {
-    float quotients[PIECE];
-    std::int32_t cells[PIECE];
-    for (std::int64_t start = 0; start < count; start += PIECE) {
-        const std::int64_t size = std::min(PIECE, count - start);
-        for (std::int64_t i = 0; i < size; ++i) {
-            quotients[i] = values[start + i] / scale;
-        }
-        std::memcpy(cells, quotients, sizeof(float) * static_cast<std::size_t>(size));
-        for (std::int64_t i = 0; i < size; ++i) {
-            cells[i] = (cells[i] >> tables.shift) + tables.offset;
-        }
-        for (std::int64_t i = 0; i < size; ++i) {
-            const std::int32_t cell = cells[i];
-            out[start + i] = tables.codes[2 * cell - (quotients[i] < tables.bounds[cell])];
-        }
-    }
-}
-
-}  // namespace
-
-// `values` and `out` are rows x length, without gaps; `scales` has one number a row.
-extern "C" void nibblemac_encode(const float* values, const float* scales, std::int64_t rows,
-                                 std::int64_t length, const float* bounds,
-                                 const std::uint8_t* codes, std::int32_t shift,
-                                 std::int32_t offset, std::uint8_t* out, std::int32_t threads) {
-    const Tables tables{bounds, codes, shift, offset};
+// Calls work(row, first, last) for runs of elements that each lie in one row.
+template <class Work>
+void deal(std::int64_t rows, std::int64_t length, bool whole_rows, int threads, const Work& work) {
     const std::int64_t total = rows * length;
+    const std::int64_t run = whole_rows ? std::max<std::int64_t>(1, RUN / length) * length : RUN;
     std::atomic<std::int64_t> next{0};
-    const auto work = [&]() {
+    const auto serve = [&]() {
         for (;;) {
-            std::int64_t at = next.fetch_add(RUN);
-            const std::int64_t end = std::min(total, at + RUN);
+            std::int64_t at = next.fetch_add(run);
+            const std::int64_t end = std::min(total, at + run);
             if (at >= total) {
                 return;
             }
             while (at < end) {
                 const std::int64_t row = at / length;
                 const std::int64_t stop = std::min(end, (row + 1) * length);
-                encode_run(tables, values + at, scales[row], stop - at, out + at);
+                work(row, at, stop);
                 at = stop;
             }
         }
     };
     std::vector<std::thread> helpers;
-    const std::int64_t most = std::min<std::int64_t>(threads, (total + RUN - 1) / RUN);
+    const std::int64_t most = std::min<std::int64_t>(threads, (total + run - 1) / run);
     try {
         while (static_cast<std::int64_t>(helpers.size()) + 1 < most) {
-            helpers.emplace_back(work);
+            helpers.emplace_back(serve);
         }
     } catch (const std::system_error&) {
         // Fewer threads than wished for do it too.
     }
-    work();
+    serve();
     for (auto& helper : helpers) {
         helper.join();
     }
 }
+
+// As integers magnitudes have the order that they have as floats, and NaN is above infinity.
+WIDER std::int32_t largest_bits(const float* values, std::int64_t count) {
+    std::int32_t found = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+        std::int32_t bits;
+        std::memcpy(&bits, values + i, sizeof bits);
+        bits &= 0x7fffffff;
+        found = bits > found ? bits : found;
+    }
+    return found;
+}
+
+WIDER void divide(const float* values, float scale, std::int64_t count, float* quotients) {
+    for (std::int64_t i = 0; i < count; ++i) {
+        quotients[i] = values[i] / scale;
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+// `values` is rows x length without gaps; `largest` gets one number a row, NaN where it has one.
+void nibblemac_largest(const float* values, std::int64_t rows, std::int64_t length, float* largest,
+                       std::int32_t threads) {
+    deal(rows, length, true, threads, [&](std::int64_t row, std::int64_t at, std::int64_t stop) {
+        const std::int32_t bits = largest_bits(values + at, stop - at);
+        std::memcpy(largest + row, &bits, sizeof bits);
+    });
+}
+
+// Codes by the tables of cells.py. `out` is as `values`; `scales` has one number a row.
+void nibblemac_encode(const float* values, const float* scales, std::int64_t rows,
+                       std::int64_t length, const float* bounds, const std::uint8_t* codes,
+                       std::int32_t shift, std::int32_t offset, std::uint8_t* out,
+                       std::int32_t threads) {
+    deal(rows, length, false, threads, [&](std::int64_t row, std::int64_t at, std::int64_t stop) {
+        float quotients[PIECE];
+        std::int32_t cells[PIECE];
+        for (; at < stop; at += PIECE) {
+            const std::int64_t size = std::min(PIECE, stop - at);
+            divide(values + at, scales[row], size, quotients);
+            std::memcpy(cells, quotients, sizeof(float) * static_cast<std::size_t>(size));
+            for (std::int64_t i = 0; i < size; ++i) {
+                const std::int32_t cell = (cells[i] >> shift) + offset;
+                out[at + i] = codes[2 * cell - (quotients[i] < bounds[cell])];
+            }
+        }
+    });
+}
+
+}  // extern "C"

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from nibblemac.formats import row_encoder as module
+from nibblemac.formats import native_kernel as module
 from nibblemac.formats.cache_folder import ENVIRONMENT, CacheWarning
 from nibblemac.formats.catalog import CATALOG, E2M1, INT4, INT8, NF4
 from nibblemac.formats.codec import codec
 from nibblemac.formats.lookup import find_format
+from nibblemac.formats.native_kernel import NativeEncoder, kernel, largest_natively
 from nibblemac.formats.quantizer import quantize
 from nibblemac.formats.record import Format
-from nibblemac.formats.row_encoder import kernel, row_encoder
+from nibblemac.formats.row_encoder import row_encoder
 from nibblemac.formats.scale import Clipping, Granularity, ScaleSpec
 
 CPU = torch.device("cpu")
@@ -37,12 +38,12 @@ def again(cache_folder: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def native(again, monkeypatch: pytest.MonkeyPatch):
     """Return the compiled encoder's codes of values ÷ scales, for matrices of any size."""
-    monkeypatch.setattr(module, "_WORTHWHILE", 0)
+    monkeypatch.setattr(module, "WORTHWHILE", 0)
 
     def codes_of(values: torch.Tensor, scales: torch.Tensor, known: Format) -> torch.Tensor:
         tables = codec(known, torch.float32, CPU)
         encode, _ = row_encoder(tables, values, torch.float32)
-        assert "_encode_natively" in str(encode)
+        assert isinstance(encode, NativeEncoder)
         codes = torch.full(values.shape, 255, dtype=torch.uint8)
         encode(values, scales, codes)
         return codes
@@ -127,6 +128,24 @@ def test_values_that_are_not_finite_end_nowhere_else(native) -> None:
     assert int(native(torch.zeros(1, 3), torch.zeros(1, 1), INT4).max()) < 16
 
 
+@needs_compiler
+@pytest.mark.parametrize("shape", [(1, 1), (3, 100_000), (2000, 129), (40_000, 1), (0, 5)])
+def test_largest_magnitudes(again, shape: tuple[int, int]) -> None:
+    library = kernel()
+    assert library is not None
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(7))
+    found = largest_natively(library, values)
+    assert torch.equal(found, values.abs().amax(dim=1, keepdim=True))
+    if not len(values):
+        return
+    for bad in (math.inf, -math.inf, math.nan, -math.nan):
+        wrong = values.clone()
+        wrong[-1, -1] = bad
+        found = largest_natively(library, wrong)
+        assert torch.equal(found[:-1], values[:-1].abs().amax(dim=1, keepdim=True))
+        assert math.isnan(found[-1]) if math.isnan(bad) else float(found[-1]) == math.inf
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("clipping", Clipping)
 def test_the_quantizer_gives_the_same_with_and_without(
@@ -135,9 +154,9 @@ def test_the_quantizer_gives_the_same_with_and_without(
     values = torch.randn(20, 4001, generator=torch.Generator().manual_seed(5)).to(dtype)
     for granularity in Granularity:
         spec = ScaleSpec(granularity=granularity, block=100, clipping=clipping, signed=True)
-        monkeypatch.setattr(module, "_WORTHWHILE", 0)
+        monkeypatch.setattr(module, "WORTHWHILE", 0)
         one = quantize(values, INT4, spec)
-        monkeypatch.setattr(module, "_WORTHWHILE", 2**60)
+        monkeypatch.setattr(module, "WORTHWHILE", 2**60)
         other = quantize(values, INT4, spec)
         assert torch.equal(one.codes, other.codes)
         assert torch.equal(one.scales, other.scales)
@@ -146,7 +165,7 @@ def test_the_quantizer_gives_the_same_with_and_without(
 def test_without_a_compiler_torch_encodes(
     again, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "_WORTHWHILE", 0)
+    monkeypatch.setattr(module, "WORTHWHILE", 0)
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     values = torch.randn(8, 16, generator=torch.Generator().manual_seed(6))
@@ -158,7 +177,7 @@ def test_without_a_compiler_torch_encodes(
 def test_a_compiler_that_is_nowhere_warns_once(
     again, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "_WORTHWHILE", 0)
+    monkeypatch.setattr(module, "WORTHWHILE", 0)
     monkeypatch.setenv("CXX", str(tmp_path / "nowhere"))
     with pytest.warns(CacheWarning, match=r"quantizer's kernel .* with .*nowhere .*torch") as said:
         quantize(torch.ones(4, 4), NF4)
