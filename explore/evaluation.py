@@ -171,6 +171,9 @@ class _Work:
             bench = Bench(layers=layers, kept=kept, method=method, calibration=calibration)
             for name in names:
                 meter.begin(name, len(layers), self._scorer.steps)
+                self._file.refresh()
+                if name not in self._file.unfinished:
+                    continue
                 try:
                     with bench.quantized(self._items[name], meter.tick):
                         meter.turn()

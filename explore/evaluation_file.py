@@ -93,7 +93,11 @@ class EvaluationFile:
         self._further: dict[str, Entry] = {}
         self._found: dict[str, dict[str, float]] = {}
         check_file(path)
-        if path.exists() and path.stat().st_size:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over what is in the file, which another run of the same kind may be writing too."""
+        if self._path.exists() and self._path.stat().st_size:
             self._continue()
 
     @property
@@ -108,6 +112,7 @@ class EvaluationFile:
 
     def add(self, name: str, figures: Mapping[str, float]) -> None:
         """Enter a format's figures and write the file anew, complete or not at all."""
+        self.refresh()
         # As it will be read again: a continued file is the same to the byte.
         self._found[name] = {key: float(_written(value)) for key, value in figures.items()}
         write_text(self._path, self._text())
@@ -148,10 +153,11 @@ class EvaluationFile:
                 entry = Entry(
                     name=row["format"], bits_per_element=bits, definition=row["definition"]
                 )
-                self._further[entry.name] = entry
+                self._further.setdefault(entry.name, entry)
             figure = self._figures[row["metric"]]
             where = f"{self._path}, line {line}, column 'value'"
-            self._found.setdefault(entry.name, {})[figure.name] = _number(row["value"], where)
+            value = _number(row["value"], where)
+            self._found.setdefault(entry.name, {}).setdefault(figure.name, value)
 
     def _check(self, row: Mapping[str, str], line: int) -> None:
         """Refuse a row of another run."""

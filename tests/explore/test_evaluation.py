@@ -192,6 +192,25 @@ def test_further_formats_are_added_and_earlier_ones_stay(llama, request_of, tmp_
     assert sorted(target.read_text().splitlines()) == sorted(whole.read_text().splitlines())
 
 
+def test_two_runs_at_once_share_the_work(llama, request_of, tmp_path):
+    """A second run, begun while the first is at its second format, takes over what is there."""
+    target, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+    evaluate(llama, request_of(), whole, silent)
+    begun, heard = [], []
+
+    def progress(_: str, done: int, __: int, item: str) -> None:
+        heard.append((done, item))
+        if item == "NF4" and not begun:
+            begun.append(done)
+            second = load_model(llama.path, device="cpu")
+            evaluate(second, request_of(formats=FORMATS[1:]), target, silent)
+
+    evaluate(llama, request_of(), target, progress)
+    assert sorted(target.read_text().splitlines()) == sorted(whole.read_text().splitlines())
+    # Both further formats were there by then.
+    assert [done for done, item in heard if item in {"NF4", "MXFP4"}] == [200, 300]
+
+
 @pytest.mark.parametrize(
     ("options", "column"),
     [
