@@ -78,7 +78,7 @@ def by_sums(distribution: Distribution, block: int, known: Format) -> float:
 
 @pytest.mark.parametrize("known", [INT3, E2M1, NF4, NO_ZERO], ids=lambda known: known.name)
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda one: one.name)
-@pytest.mark.parametrize("block", [2, 32])
+@pytest.mark.parametrize("block", [pytest.param(2, marks=pytest.mark.fuzz), 32])
 def test_sums_on_a_grid_agree(known, distribution, block: int) -> None:
     found = theory(distribution, block).noise(unit_levels(known, signed=False))
     assert found.value == pytest.approx(by_sums(distribution, block, known), rel=1e-4)
@@ -115,8 +115,8 @@ def test_cells_hold_all_of_the_signal_and_all_elements(distribution, block, sign
     ids=lambda one: one.name,
 )
 def test_half_the_nodes_give_the_same(distribution) -> None:
-    for block in (2, 16, 128, 2048):
-        for known in (INT4, E2M1, SF4, NO_ZERO):
+    for block in (2, 128, 2048):
+        for known in (INT4, SF4, NO_ZERO):
             found = theory(distribution, block).noise(unit_levels(known, signed=False))
             assert found.error < 1e-8 * found.value
 
