@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..formats.errors import DataError, TensorError, UsageError
+from ..formats.errors import DataError, TensorError, ToolError, UsageError
 from ..formats.metrics import METRICS
 from ..formats.models.layers import model_layers
 from ..formats.models.loading import CAUSAL
@@ -156,6 +156,8 @@ class _Work:
         folder: Path,
     ) -> None:
         """Run the model as it is, and under each format that is not finished."""
+        import torch  # noqa: PLC0415 - slow
+
         from ..formats.models.quantized_layer import Bench  # noqa: PLC0415 - imports torch
 
         names = [name for name in self._file.unfinished if name in self._items]
@@ -180,6 +182,11 @@ class _Work:
                         figures = {**self._scorer.score(meter.tick), **self._accuracies()}
                 except TensorError as error:
                     self.failures.append(f"{name}: {error}")
+                except torch.OutOfMemoryError as error:
+                    raise ToolError(
+                        f"The model does not fit into the memory of its device under {name}; use a "
+                        "smaller --window, or --device cpu. Finished formats are kept."
+                    ) from error
                 else:
                     self._file.add(name, figures)
         meter.end()
@@ -303,12 +310,17 @@ def _run(model: "LoadedModel", request: EvaluationRequest, read: str) -> Run:
         "nibblemac": version("nibblemac"),
     }
     return Run(
-        model=request.name or model.name,
+        model=_plain(request.name or model.name),
         setting=request.method.description + note,
-        text=read,
+        text=_plain(read),
         tools=tools,
         digest=digest_of(sorted(facts.items(), key=lambda fact: fact[0])),
     )
+
+
+def _plain(text: str) -> str:
+    """Return a name from outside as a CSV's cell has it: printable, in one line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _identity(model: "LoadedModel") -> list[Path]:

@@ -357,6 +357,31 @@ def test_a_model_without_a_tokenizer(llama, request_of, tmp_path):
         evaluate(replace(llama, tokenizer=None), request_of(), tmp_path / "out.csv", silent)
 
 
+def test_names_from_outside_become_one_printable_line(llama, request_of, tmp_path, tiny_models):
+    target = tmp_path / "out.csv"
+    text = TextSource(name='a\n"b"\x1b[2J,.txt', text=(tiny_models / "text.txt").read_text())
+    request = request_of(formats=FORMATS[:1], name=" my\n\x1b[31m model, 'x' ", text=text)
+    first = evaluate(llama, request, target, silent)
+    assert first.run.model == "my [31m model, 'x'"
+    before = target.read_bytes()
+    assert evaluate(llama, request, target, silent).rows == first.rows
+    assert target.read_bytes() == before
+    assert {row.model for row in read_accuracy(target).rows} == {first.run.model}
+
+
+def test_a_device_without_room_is_a_sentence(llama, request_of, tmp_path, monkeypatch):
+    from nibblemac.formats.errors import ToolError
+    from nibblemac.formats.models import quantized_layer
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(quantized_layer, "round_weight", full)
+    with pytest.raises(ToolError, match="does not fit into the memory of its device under INT4"):
+        evaluate(llama, request_of(), tmp_path / "out.csv", silent)
+    assert [row.format for row in read_accuracy(tmp_path / "out.csv").rows] == ["FP32", "FP32"]
+
+
 def test_a_model_whose_weights_were_quantized_before_says_so(llama, request_of, tmp_path):
     noted = replace(llama, note="weights already quantized in the file (Q4_1)")
     target = tmp_path / "out.csv"
