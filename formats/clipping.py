@@ -121,7 +121,11 @@ def mse_scales(
                 torch.where(better, kept, chosen, out=chosen)
 
     slack = 1.0 if store is None else _STORED_EXPANSION
-    for ratio in (1.0, *wider_ratios(format)):
+    larger = wider_ratios(format)
+    if store is not None and store.power_rule is not None:
+        # The rule may take the smaller power of two, beyond which the largest values saturate.
+        larger = (*larger, 2.0)
+    for ratio in (1.0, *larger):
         improve(ratio, searching)
     for step in range(1, CLIP_OCTAVES * STEPS_PER_OCTAVE + 1):
         ratio = 2 ** (-step / STEPS_PER_OCTAVE)

@@ -167,6 +167,25 @@ def test_mse_scales_of_stored_scales_err_no_more_than_absmax() -> None:
             assert torch.equal(torch.frexp(scales).mantissa, torch.full_like(scales, 0.5))
 
 
+def test_the_best_power_of_two_may_be_above_the_rules() -> None:
+    # 7 saturates at 6 with the scale 1 of the FLOOR rule; with 2 every value is a level.
+    row = torch.tensor([[8.0, 4.0, 2.0, 7.9] + [0.0] * 28]) * 0.999
+    floor, best = (
+        quantize(row, MXFP4.format, MXFP4.spec(clipping=clipping)) for clipping in ("absmax", "mse")
+    )
+    assert (floor.scales.item(), best.scales.item()) == (1, 2)
+    tensor = samples(256, 32)
+    quantized = quantize(tensor, MXFP4.format, MXFP4.spec(clipping="mse"))
+    error = (tensor - quantized.dequantize()).double().square().sum(dim=1)
+    exponent = torch.floor(torch.log2(tensor.abs().amax(dim=1, keepdim=True))) - 2
+    every = []
+    for step in range(-6, 3):
+        scale = 2.0 ** (exponent + step)
+        back = torch.from_numpy(e2m1((tensor / scale).numpy())) * scale
+        every.append((tensor - back).double().square().sum(dim=1))
+    assert torch.allclose(error, torch.stack(every).amin(dim=0), rtol=1e-9)
+
+
 @pytest.mark.parametrize("known", BLOCK_CATALOG, ids=lambda known: known.name)
 def test_a_stored_scale_is_one_of_its_numbers(known: BlockFormat) -> None:
     tensor = samples(32, 3 * known.block + 5)
