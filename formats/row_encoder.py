@@ -14,7 +14,8 @@ from .native_kernel import NativeEncoder, kernel_for
 #: Encodes values (rows, length) ÷ scales (rows, 1) into codes, contiguous uint8 of values' shape.
 RowEncoder = Callable[[Tensor, Tensor, Tensor], None]
 
-_CONVERTED_PART = 2**20
+#: Scales of so many elements, in blocks of 128, are few enough for torch not to share them out.
+_NATIVE_PART = 2**21
 
 
 def row_encoder(tables: Codec, rows: Tensor, dtype: torch.dtype) -> tuple[RowEncoder, int]:
@@ -25,8 +26,7 @@ def row_encoder(tables: Codec, rows: Tensor, dtype: torch.dtype) -> tuple[RowEnc
     library = kernel_for(rows.shape, dtype, rows.device)
     if library is not None and tables.cells is not None:
         encode = NativeEncoder(library=library, cells=tables.cells)
-        # All at once where nothing needs a copy in another dtype.
-        return encode, rows.numel() if rows.dtype == dtype else _CONVERTED_PART
+        return encode, _NATIVE_PART
     size = part_size()
     return _torch_encoder(tables, min(size, rows.numel()), rows.device, dtype), size
 

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 static_assert(FLT_EVAL_METHOD == 0, "quotients must be rounded to float");
 static_assert(std::numeric_limits<float>::is_iec559 && sizeof(float) == 4, "float is no binary32");
@@ -29,39 +29,50 @@ namespace {
 
 constexpr std::int64_t RUN = 1 << 15;
 constexpr std::int64_t PIECE = 256;
+struct Shared {
+    std::atomic<std::int64_t> next{0};
+    std::atomic<std::int64_t> done{0};
+};
+
 // Calls work(row, first, last) for runs of elements that each lie in one row.
 template <class Work>
 void deal(std::int64_t rows, std::int64_t length, bool whole_rows, int threads, const Work& work) {
     const std::int64_t total = rows * length;
+    if (total == 0) {
+        return;
+    }
     const std::int64_t run = whole_rows ? std::max<std::int64_t>(1, RUN / length) * length : RUN;
-    std::atomic<std::int64_t> next{0};
-    const auto serve = [&]() {
+    const auto shared = std::make_shared<Shared>();
+    const auto serve = [=, &work](Shared& state) {
         for (;;) {
-            std::int64_t at = next.fetch_add(run);
-            const std::int64_t end = std::min(total, at + run);
+            std::int64_t at = state.next.fetch_add(run);
             if (at >= total) {
                 return;
             }
+            const std::int64_t begin = at;
+            const std::int64_t end = std::min(total, at + run);
             while (at < end) {
                 const std::int64_t row = at / length;
                 const std::int64_t stop = std::min(end, (row + 1) * length);
                 work(row, at, stop);
                 at = stop;
             }
+            state.done.fetch_add(end - begin, std::memory_order_release);
         }
     };
-    std::vector<std::thread> helpers;
     const std::int64_t most = std::min<std::int64_t>(threads, (total + run - 1) / run);
     try {
-        while (static_cast<std::int64_t>(helpers.size()) + 1 < most) {
-            helpers.emplace_back(serve);
+        for (std::int64_t helper = 1; helper < most; ++helper) {
+            // One that starts late finds nothing to do, and nobody has waited for it: until it has
+            // a run it touches only what it shares.
+            std::thread([shared, serve] { serve(*shared); }).detach();
         }
     } catch (const std::system_error&) {
         // Fewer threads than wished for do it too.
     }
-    serve();
-    for (auto& helper : helpers) {
-        helper.join();
+    serve(*shared);
+    while (shared->done.load(std::memory_order_acquire) < total) {
+        std::this_thread::yield();
     }
 }
 
