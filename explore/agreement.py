@@ -172,11 +172,10 @@ def agreement_table(figures: Sequence[Figures]) -> TextTable:
         for other in figures:
             found = rank_correlation(one.losses, other.losses)
             cells.append(MISSING if found is None else number(found, 2))
-        rows.append((*cells, one.label))
+        rows.append(tuple(cells))
     columns = (
         Column(label="", numeric=False),
         *(Column(label=letter(index), group="Spearman") for index in range(len(figures))),
-        Column(label="figure", numeric=False),
     )
     return TextTable(columns=columns, rows=tuple(rows))
 

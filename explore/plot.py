@@ -1,5 +1,6 @@
 """The frontier as a static picture: PNG or SVG, the same bytes for the same input."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIZE_INCHES = (9.6, 6.0)
+_SUBTITLE_WIDTH = 118  # characters to a line
 
 
 def write_plot(
@@ -73,7 +75,8 @@ def draw_figure(
     figure = new_figure(_SIZE_INCHES)
     axes = figure.add_axes((0.085, 0.165, 0.895, 0.715))
     figure.text(0.085, 0.955, title(frontier), size=13, weight="bold", color=INK, va="center")
-    figure.text(0.085, 0.912, subtitle(frontier), size=9, color=MUTED, va="center")
+    below = "\n".join(textwrap.wrap(subtitle(frontier), _SUBTITLE_WIDTH))
+    figure.text(0.085, 0.936, below, size=9, color=MUTED, va="top", linespacing=1.2)
     _frame(axes, frontier, ratio=published is not None)
     ours = [(_x(point, ratio=published is not None), point.quality) for point in points]
     theirs = _published_points(points, published)

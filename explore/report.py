@@ -1,6 +1,7 @@
 """The report: one HTML page with tables and plots, and the data it shows, in one folder."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -10,6 +11,7 @@ from ..formats.accuracy import AccuracyRow
 from ..formats.block_format import own_mac
 from ..formats.errors import DataError
 from ..formats.folder import write_folder
+from ..formats.measured import measured_quality
 from ..formats.published import PublishedHardware, published_hardware, published_quality
 from ..formats.record import Format
 from ..sim.proof import Proof
@@ -50,8 +52,8 @@ class ReportData:
 
     ``areas`` are the smallest designs' (one library, one set of tools), ``candidates`` all that
     were tried (none: as ``areas``); ``formats`` are the records in the order of the tables.
-    ``rows`` and ``published`` default to the figures that ship with the project. ``machine`` is
-    shown as it is, such as processor and system.
+    ``rows`` and ``published`` default to the published figures that ship with the project,
+    ``measured`` to its own. ``machine`` is shown as it is, such as processor and system.
     """
 
     areas: tuple[AreaResult, ...]
@@ -61,6 +63,7 @@ class ReportData:
     proofs: tuple[Proof, ...] = ()
     failures: tuple[DesignFailure, ...] = ()
     rows: tuple[AccuracyRow, ...] = field(default_factory=lambda: published_quality().rows)
+    measured: tuple[AccuracyRow, ...] = field(default_factory=lambda: measured_quality().rows)
     published: Mapping[str, PublishedHardware] = field(default_factory=published_hardware)
     machine: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
@@ -107,6 +110,7 @@ def render_report(data: ReportData) -> dict[str, bytes]:
         sections.append(
             _Section(key=key, heading=heading, source=source, frontier=frontier, problem=problem)
         )
+    sections += _measured_sections(areas, data)
     tried = _tried(data, areas)
     contents = {
         "area.csv": areas_to_csv(areas).encode(),
@@ -129,6 +133,28 @@ def render_report(data: ReportData) -> dict[str, bytes]:
         names=list(contents),
     )
     return {**contents, "index.html": page.encode()}
+
+
+def _measured_sections(areas: Sequence[AreaResult], data: ReportData) -> list[_Section]:
+    """Return a frontier for each model and setting that this project evaluated."""
+    first: dict[tuple[str, str], AccuracyRow] = {}
+    for row in data.measured:
+        first.setdefault((row.model, row.setting), row)
+    sections = []
+    for (model, setting), row in first.items():
+        selection = Selection(metric=row.metric, setting=setting, models=(model,))
+        frontier, problem = _frontier(areas, data.measured, selection)
+        words = re.sub(r"[^a-z0-9]+", "-", f"{model}-{setting.partition(',')[0]}".casefold())
+        sections.append(
+            _Section(
+                key=f"measured-{words.strip('-')}",
+                heading=f"{model}, {setting.partition(',')[0]}",
+                source=f"measured with nibblemac evaluate, {setting}",
+                frontier=frontier,
+                problem=problem,
+            )
+        )
+    return sections
 
 
 def _ordered(data: ReportData) -> list[AreaResult]:

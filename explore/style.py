@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ..formats.block_catalog import BLOCK_CATALOG
 from ..formats.metrics import METRICS
 from .frontier import Frontier
 
@@ -18,12 +19,16 @@ _FAMILIES = (
     ("NF", "lookup table", "#7B4FA3"),
     ("SF", "lookup table", "#7B4FA3"),
 )
-_OTHER = ("other", "#4D4D4D")
+_BLOCK = ("block format", "#4D4D4D")
+_OTHER = ("other", "#9A6B3F")
+_LONGEST_TITLE = 80
 
 
 def family(name: str) -> tuple[str, str]:
-    """Return a format's family and its colour, from the name's first letters."""
+    """Return a format's family and its colour, from the name."""
     upper = name.upper()
+    if any(item.name.upper() == upper for item in BLOCK_CATALOG):
+        return _BLOCK
     for prefix, label, colour in _FAMILIES:
         rest = upper.removeprefix(prefix)
         if rest != upper and rest[:1].isdigit():
@@ -73,15 +78,28 @@ def ranges(
 
 
 def title(frontier: Frontier) -> str:
-    """Return one line that names the models and the setting."""
-    parts = [part for part in (frontier.models_label, frontier.setting) if part]
+    """Return one line that names the models and the setting, or the first words of a long one."""
+    setting = "".join(_setting(frontier)[:1])
+    parts = [part for part in (frontier.models_label, setting) if part]
     return ", ".join(parts) or "quality against area"
 
 
 def subtitle(frontier: Frontier) -> str:
-    """Return one line that names library and tools, which no comparison may mix, and tasks."""
+    """Return what the title leaves out of the setting, library, tools and tasks.
+
+    No comparison may mix libraries or tools.
+    """
     tools = ", ".join(f"{name} {version}" for name, version in frontier.tools.items())
-    parts = [f"cell library {frontier.library}", tools]
+    parts = [*_setting(frontier)[1:], f"cell library {frontier.library}", tools]
     if frontier.tasks:
         parts.append("over " + ", ".join(frontier.tasks))
     return "; ".join(part for part in parts if part)
+
+
+def _setting(frontier: Frontier) -> tuple[str, ...]:
+    """Return the setting, a long one as its first words and the rest."""
+    setting = frontier.setting
+    if len(frontier.models_label) + len(setting) <= _LONGEST_TITLE:
+        return (setting,)
+    first, _, rest = setting.partition(", ")
+    return (first, rest) if rest else (setting,)

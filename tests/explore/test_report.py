@@ -10,14 +10,23 @@ from html.parser import HTMLParser
 import pytest
 from nibblemac.explore.accumulator_table import accumulator_table
 from nibblemac.explore.cost_tables import area_table, comparison_table, cost_table
+from nibblemac.explore.frontier_io import points_from_csv
 from nibblemac.explore.report import DesignFailure, ReportData, render_report, write_report
 from nibblemac.explore.tables import architecture_table, frontier_table, verification_table
 from nibblemac.explore.text_table import number
 from nibblemac.formats.errors import DataError, OutputError
 from nibblemac.formats.lookup import all_formats, find_format
+from nibblemac.formats.measured import measured_quality
 from nibblemac.formats.published import published_hardware
 from nibblemac.sim.result import VerifyResult
 from nibblemac.synth.result import AreaResult, from_csv
+
+FRONTIERS = (
+    "phi2",
+    "seven",
+    "measured-all-minilm-l6-v2-weight-only",
+    "measured-smollm2-135m-instruct-weight-only",
+)
 
 
 class Page(HTMLParser):
@@ -92,11 +101,11 @@ def contents(data):
 def test_the_folder_holds_data_and_pictures(contents):
     plots = {
         f"frontier-{key}{variant}.{kind}"
-        for key in ("phi2", "seven")
+        for key in FRONTIERS
         for variant in ("", "-paper")
         for kind in ("png", "svg")
     }
-    tables = {f"frontier-{key}.{kind}" for key in ("phi2", "seven") for kind in ("csv", "json")}
+    tables = {f"frontier-{key}.{kind}" for key in FRONTIERS for kind in ("csv", "json")}
     records = {"area", "verification", "proofs", "conclusions"}
     rest = {"area.csv", "index.html", *(f"{name}.json" for name in records)}
     assert contents.keys() == plots | tables | rest
@@ -125,7 +134,7 @@ def test_the_page_is_whole_and_points_at_its_own_files_only(contents):
 def test_plotly_stands_there_once(contents):
     page = contents["index.html"].decode()
     assert page.count("* plotly.js v") == 1
-    assert page.count('class="chart"') == 2
+    assert page.count('class="chart"') == len(FRONTIERS)
 
 
 def test_the_page_tells_what_was_found(contents):
@@ -277,3 +286,21 @@ def test_no_made_up_figure_ships():
 
     template = files("nibblemac.explore").joinpath("templates", "report.html.j2").read_text("utf-8")
     assert not re.search(r"\b(985|1007|1065|1091|2372|2245)\b", template)
+
+
+def test_our_own_figures_say_what_they_are(contents):
+    page = contents["index.html"].decode()
+    assert "measured with nibblemac evaluate, weight-only" in page
+    assert "weights already quantized in the file" in page
+    points = points_from_csv(
+        contents["frontier-measured-smollm2-135m-instruct-weight-only.csv"].decode()
+    )
+    values = {
+        row.format: row.value
+        for row in measured_quality().rows
+        if row.model.startswith("SmolLM2") and row.metric == "perplexity"
+    }
+    assert {point.format: point.quality for point in points} == {
+        name: values[name] for name in (point.format for point in points)
+    }
+    assert len(points) >= 2
