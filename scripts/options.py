@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..formats.block_format import block_format_of
 from ..formats.errors import UsageError
 from ..formats.mac import MAX_TERMS, PAPER_TERMS, MacSpec
+from ..formats.models.layers import CONVOLUTION, KINDS, LINEAR, ROLES
 from ..formats.resolve import resolve_argument, resolve_formats
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ def add_formats(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     """Add the positional FORMAT arguments."""
     parser.add_argument(
         "formats", nargs="*" if optional else "+", metavar="FORMAT", help=FORMAT_HELP
+    )
+
+
+def add_layers(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a checkpoint's layers."""
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        default=[LINEAR, CONVOLUTION],
+        metavar="KIND",
+        help=f"layers of these kinds ({', '.join(KINDS)}) or roles ({', '.join(ROLES)}) "
+        f"(default: {LINEAR} {CONVOLUTION})",
     )
 
 

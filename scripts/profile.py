@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..formats.errors import UsageError
 from ..formats.models.device import DEVICES
-from ..formats.models.layers import CONVOLUTION, KINDS, LINEAR, ROLES
 from ..formats.models.model_profile import ACTIVATIONS, WEIGHTS
+from .options import add_layers
 from .terminal import print_table, progress_bars
 
 HELP = "how a model's weights or activations are distributed: Student's t against the normal"
@@ -45,14 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--text", metavar="FILE", help="the text that the model reads, for activations"
     )
-    parser.add_argument(
-        "--layers",
-        nargs="+",
-        default=[LINEAR, CONVOLUTION],
-        metavar="KIND",
-        help=f"layers of these kinds ({', '.join(KINDS)}) or roles ({', '.join(ROLES)}) "
-        f"(default: {LINEAR} {CONVOLUTION})",
-    )
+    add_layers(parser)
     parser.add_argument(
         "--cap",
         type=int,

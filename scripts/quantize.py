@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from ..formats.errors import UsageError
-from ..formats.models.layers import CONVOLUTION, KINDS, LINEAR, ROLES
 from ..formats.resolve import resolve_argument
 from ..formats.scale import Clipping
 from ..formats.scale_format import find_scale_format
+from .options import add_layers
 from .terminal import progress_bar
 
 HELP = "a model's weights in a format: packed codes and scales, as safetensors"
@@ -65,14 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="how scales are stored: FP16, E8M0, E4M3, UINT6, … (default: the format's)",
     )
-    parser.add_argument(
-        "--layers",
-        nargs="+",
-        default=[LINEAR, CONVOLUTION],
-        metavar="KIND",
-        help=f"layers of these kinds ({', '.join(KINDS)}) or roles ({', '.join(ROLES)}) "
-        f"(default: {LINEAR} {CONVOLUTION})",
-    )
+    add_layers(parser)
     parser.add_argument(
         "--keep",
         nargs="+",
