@@ -140,6 +140,18 @@ def mse_scales(
     return _scales(largest, sign * factor.to(sign.dtype), format)
 
 
+def largest_magnitudes(rows: Tensor) -> Tensor:
+    """Return each row's largest magnitude, shape (rows, 1), NaN where it has one.
+
+    ``rows`` is a matrix of float32 or float64.
+    """
+    library = kernel_for(rows.shape, rows.dtype, rows.device)
+    if library is not None:
+        return largest_natively(library, rows)
+    # Two reductions: torch has no vectors for the one that finds both.
+    return torch.maximum(rows.amax(dim=1, keepdim=True), -rows.amin(dim=1, keepdim=True))
+
+
 def _extreme(
     rows: Tensor,
     format: Format,  # noqa: A002
@@ -147,11 +159,9 @@ def _extreme(
     signed: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return each row's largest magnitude, and ±1 for the sign of its absmax scale."""
-    library = None if signed else kernel_for(rows.shape, rows.dtype, rows.device)
-    if library is not None:
-        largest = largest_natively(library, rows)
+    if not signed:
+        largest = largest_magnitudes(rows)
         return largest, torch.ones_like(largest)
-    # Two reductions: torch has no vectors for the one that finds both.
     low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
     sign = torch.ones_like(high)
     if signed:

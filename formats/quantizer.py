@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .block_choice import chosen_rows, first_target, has_choice, row_scales
 from .blocks import BlockLayout
+from .clipping import largest_magnitudes
 from .codec import Codec, check_tensor, codec, compute_dtype, part_size
 from .errors import FormatError, TensorError, UsageError
 from .packing import pack_codes
@@ -184,8 +185,12 @@ def _parents(
     level = float(first_target(format, spec))
     needed = []
     for rows in parts:
-        low, high = rows.aminmax(dim=1, keepdim=True)
-        needed.append(torch.maximum(high, -low).to(dtype) / level)
+        group = max(1, _GROUP // rows.shape[1])
+        largest = [
+            largest_magnitudes(rows[start : start + group].to(dtype))
+            for start in range(0, rows.shape[0], group)
+        ]
+        needed.append(torch.cat(largest) / level)
     return [*parent_scales(needed, store, layout)]
 
 

@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..blocks import BlockLayout
-from ..errors import DataError, NibblemacError
+from ..errors import DataError, NibblemacError, UsageError
 from ..exact import shown
 from ..packing import pack_codes, unpack_codes
 from ..record import Format
@@ -215,8 +215,6 @@ class LayoutRecord:
             made.spec(-1)
             if made.version != VERSION:
                 raise ValueError(f"version {shown(made.version)} in place of {VERSION}")  # noqa: TRY301
-        except DataError:
-            raise
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             said = str(error) if isinstance(error, NibblemacError) else repr(error)[:200]
             raise DataError(f"{where} has damaged metadata: {said}") from error
@@ -226,11 +224,10 @@ class LayoutRecord:
 def _stored_shape(record: Mapping[str, object]) -> StoredShape:
     shape, matrix, dtype, axis = (record[key] for key in ("shape", "matrix", "dtype", "axis"))
     if not _is_shape(shape) or not _is_shape(matrix) or len(matrix) != 2:
-        raise DataError(f"The shapes {shown(shape)} and {shown(matrix)} are damaged metadata.")
+        raise UsageError(f"the shapes {shown(shape)} and {shown(matrix)}.")
     if math.prod(shape) != math.prod(matrix) or axis not in {-1, 0} or dtype not in _DTYPES:
-        raise DataError(
-            f"The shape {shown(shape)} as {shown(matrix)}, of {shown(dtype)} along "
-            f"{shown(axis)}, is damaged metadata."
+        raise UsageError(
+            f"the shape {shown(shape)} as {shown(matrix)}, of {shown(dtype)} along {shown(axis)}."
         )
     return StoredShape(
         shape=tuple(shape), dtype=str(dtype), matrix=(matrix[0], matrix[1]), axis=int(axis == 0) - 1

@@ -77,10 +77,7 @@ def quantize_checkpoint(
             f"{len(tasks)} tensors."
         )
     files = _output_files(checkpoint, output, tasks)
-    sources = {path.resolve() for path in checkpoint.files}
-    for path in files:
-        if path.resolve() in sources:
-            raise OutputError(f"{path} is the model itself; give another place for the output.")
+    _check_apart(files, checkpoint.files)
     folder = None if output.suffix == SUFFIX else OutputFolder(output, checkpoint, setup, tasks)
     if folder is None and exists(output):
         raise OutputError(f"{output} exists already; give another place, or remove it first.")
@@ -109,6 +106,17 @@ def quantize_checkpoint(
         bytes_before=sum(task.source.end - task.source.begin for task in quantized),
         bytes_after=sum(sizes.values()),
     )
+
+
+def _check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    for path in outputs:
+        try:
+            if path.resolve() in {one.resolve() for one in inputs}:
+                raise OutputError(f"{path} is the model itself; give another place for the output.")
+        except (OSError, ValueError) as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{str(path)!r} cannot be written: {reason(error)}.") from error
 
 
 def _check_setup(setup: StreamSetup) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from nibblemac.formats.block_format import find_block_format
 from nibblemac.formats.blocks import BlockLayout
 from nibblemac.formats.catalog import CATALOG, E2M1, E2M1_SR, INT4, INT5, INT8, NF4, SF4
 from nibblemac.formats.errors import FormatError, TensorError, UsageError
@@ -161,6 +162,18 @@ def test_float8_input(dtype: torch.dtype) -> None:
     same = quantize(values.float(), INT4, ScaleSpec(granularity=Granularity.CHANNEL))
     assert torch.equal(made.codes, same.codes)
     assert torch.equal(made.dequantize().float(), same.dequantize().to(dtype).float())
+
+
+@pytest.mark.parametrize("name", ["NVFP4", "MXFP4", "BitMoD-FP4"])
+def test_float8_input_below_a_tensor_scale(name: str) -> None:
+    block_format = find_block_format(name)
+    values = random(4, 80, seed=7).to(torch.float8_e4m3fn)
+    made, same = (
+        quantize(tensor, block_format.format, block_format.spec())
+        for tensor in (values, values.float())
+    )
+    assert torch.equal(made.codes, same.codes)
+    assert torch.equal(made.scales, same.scales)
 
 
 def test_float8_nan_is_found() -> None:
