@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..formats.errors import FormatError, UsageError
-from ..formats.resolve import ALL, resolve_argument
+from ..formats.resolve import ALL, BLOCKS, resolve_argument
 from .options import FORMAT_HELP
 from .terminal import print_table, progress_bars
 
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="FORMAT",
-        help=f"{FORMAT_HELP} (default: all, block formats too)",
+        help=f"{FORMAT_HELP} (default: all blocks)",
     )
     parser.add_argument(
         "--setting",
@@ -191,17 +191,17 @@ def _request(args: argparse.Namespace) -> "tuple[EvaluationRequest, tuple[str, .
 def _formats(
     arguments: list[str], method: "Method"
 ) -> "tuple[tuple[BlockFormat, ...], tuple[str, ...]]":
-    """Return the formats asked for; of all, those that hold the setting, and the others' names.
+    """Return the formats asked for; of all and blocks those that hold the setting, and the rest.
 
     Raises :class:`FormatError` for a format that is named and cannot hold it, and one named twice.
     """
-    from ..formats.block_format import all_block_formats, block_format_of
+    from ..formats.block_format import block_format_of
 
     found: dict[str, BlockFormat] = {}
     left_out = []
-    for argument in arguments or [ALL]:
-        if argument.strip().casefold() == ALL:
-            for item in all_block_formats():
+    for argument in arguments or [ALL, BLOCKS]:
+        if argument.strip().casefold() in {ALL, BLOCKS}:
+            for item in map(block_format_of, resolve_argument(argument)):
                 try:
                     method.check(item)
                 except FormatError:

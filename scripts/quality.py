@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..formats.block_format import BlockFormat, all_block_formats, block_format_of
+from ..formats.block_format import block_format_of
 from ..formats.distribution import STUDENT_5, Distribution, find_distribution
 from ..formats.errors import OutputError, UsageError
 from ..formats.files import reason
-from ..formats.resolve import ALL, resolve_formats
+from ..formats.resolve import ALL, BLOCKS, resolve_formats
 from ..formats.scale_format import find_scale_format
 from .options import FORMAT_HELP
 from .terminal import Counter, check_targets, print_table, progress_bar, table_stream, write_data
@@ -123,14 +123,7 @@ def run(args: argparse.Namespace) -> int:
 def _settings(args: argparse.Namespace) -> "tuple[Setting, ...]":
     from ..explore.quality import find_rule, settings_of
 
-    words = args.formats or [ALL]
-    entries: list[BlockFormat] = []
-    if any(word.strip().casefold() == ALL for word in words):
-        if len(words) > 1:
-            raise UsageError("all stands for the whole catalogue; give no other format beside it.")
-        entries += all_block_formats()
-    else:
-        entries += map(block_format_of, resolve_formats(words))
+    entries = [block_format_of(item) for item in resolve_formats(args.formats or [ALL, BLOCKS])]
     stored = None if args.scale_format is None else find_scale_format(args.scale_format)
     rules = [find_rule(name) for name in args.scale or ["absmax"]]
     return settings_of(entries, args.block, rules, scale_format=stored)

@@ -114,7 +114,7 @@ def test_samples_repeat_and_follow_the_seed(tmp_path: Path) -> None:
         (("SF4", "--scale", "median"), "'median' is unknown"),
         (("SF4", "--scale-format", "FP7"), "'FP7' is unknown"),
         (("E2M7",), "'E2M7'"),
-        (("all", "SF4"), "no other format beside it"),
+        (("all", "SF4"), "give each format once"),
         (("SF4", "sf4"), "give each format once"),
         (("SF4", "--samples", "0", "--scale", "mse"), "0 samples"),
         (("SF4", "--seed", "-1"), "--seed is -1"),
