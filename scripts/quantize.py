@@ -107,13 +107,13 @@ def run(args: argparse.Namespace) -> int:
             Path(args.output),
             setup,
             progress=lambda done, total, name: progress(
-                done // _MEGABYTE, -(-total // _MEGABYTE), name
+                -(-done // _MEGABYTE), -(-total // _MEGABYTE), name
             ),
         )
     print(
         f"{block_format.name}, blocks of {block_format.block}, {block_format.scale_format.name} "
         f"scales: {made.quantized} of {made.quantized + made.copied} tensors, "
-        f"{made.elements} elements at {made.bits_per_element:.2f} bits each"
+        f"{made.elements} elements at {made.bits_per_element:.3f} bits each"
     )
     print(
         f"those weights: {made.bytes_before / _MEGABYTE:.1f} MB before, "
