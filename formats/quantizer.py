@@ -131,6 +131,18 @@ def quantize(
     return Quantized(codes=codes, scales=scales, format=format, spec=spec, dtype=tensor.dtype)
 
 
+def parents_of(tensor: Tensor, format: Format, spec: ScaleSpec) -> Tensor | None:  # noqa: A002
+    """Return the scale that each block's scale is stored below, in the shape of the scales.
+
+    None where block scales have no parent. ``tensor`` has at least one element.
+    """
+    layout = BlockLayout.of(tensor.shape, spec)
+    parts = layout.split(tensor.detach())
+    parents = _parents(parts, layout, format, spec, compute_dtype(tensor.dtype))
+    found = [part for part in parents if part is not None]
+    return layout.join_scales(found) if found else None
+
+
 def _quantize_rows(
     rows: Tensor,
     format: Format,  # noqa: A002
@@ -186,11 +198,12 @@ def _parents(
     needed = []
     for rows in parts:
         group = max(1, _GROUP // rows.shape[1])
-        largest = [
-            largest_magnitudes(rows[start : start + group].to(dtype))
-            for start in range(0, rows.shape[0], group)
-        ]
-        needed.append(torch.cat(largest) / level)
+        # Into one piece of memory: many small pieces would scatter over the large ones between.
+        largest = torch.empty((rows.shape[0], 1), dtype=dtype, device=rows.device)
+        for start in range(0, rows.shape[0], group):
+            part = slice(start, start + group)
+            largest[part] = largest_magnitudes(rows[part].to(dtype))
+        needed.append(largest / level)
     return [*parent_scales(needed, store, layout)]
 
 

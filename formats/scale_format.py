@@ -267,9 +267,9 @@ def parent_scales(
         raise UsageError(f"The scale format {store.name} has no parent scale.")
     whole = layout.join_scales(needed)
     if store.parent is Parent.TENSOR or layout.axis is None:
-        shared = whole.amax().expand(whole.shape)
+        shared = whole.amax()
     else:
-        shared = whole.amax(dim=layout.axis, keepdim=True).expand(whole.shape)
+        shared = whole.amax(dim=layout.axis, keepdim=True)
     info = torch.finfo(shared.dtype)
     parents = (shared / store.parent_target).clamp(min=info.tiny * info.eps)
-    return layout.split_scales(torch.where(shared > 0, parents, 1))
+    return layout.split_scales(torch.where(shared > 0, parents, 1).expand(whole.shape))

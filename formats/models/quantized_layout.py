@@ -5,8 +5,9 @@ last (or the first, where the layer keeps its weight transposed):
 
 - ``NAME.codes``: uint8; two codes to a byte along the last axis, the even position in the low
   nibble (:mod:`..packing`), or one code a byte where they have more than 4 bits;
-- ``NAME.scales``: one for each block along the reduction axis, in the narrowest of float16,
-  bfloat16 and float32 that holds every value of the scale format (float64 for float64 weights);
+- ``NAME.scales``: one for each block along the reduction axis, as :mod:`.stored_scales` says;
+- ``NAME.parents``: for scale formats that have a parent, one for the tensor, or one for each run
+  of elements along the reduction axis;
 - ``NAME.selectors``: uint8, one for each block, for formats whose blocks choose a variant.
 
 The header's metadata has one key, ``nibblemac``: JSON with the format (its grid of integers, unit
@@ -27,6 +28,7 @@ from ..packing import pack_codes, unpack_codes
 from ..record import Format
 from ..scale import Clipping, Granularity, ScaleSpec
 from ..scale_format import Parent, ScaleFormat, find_scale_format
+from .stored_scales import parent_dtype, restored_scales, scale_dtype, stored_scales
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from ..quantizer import Quantized
 
 KEY = "nibblemac"
-CODES, SCALES, SELECTORS = ".codes", ".scales", ".selectors"
+CODES, SCALES, PARENTS, SELECTORS = ".codes", ".scales", ".parents", ".selectors"
 VERSION = 1
 _NIBBLE = 4
 _DTYPES = {
@@ -46,6 +48,8 @@ _DTYPES = {
     "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2",
 }
+_INTEGERS = {"U8": "uint8", "U16": "uint16"}
+_SIZES = {"F64": 8, "F32": 4, "F16": 2, "U16": 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,36 +76,70 @@ class StoredShape:
         return rows, -(-columns // 2) if format.stored_bits <= _NIBBLE else columns
 
 
-def scale_dtype(store: ScaleFormat | None, dtype: str) -> str:
-    """Return the dtype, in safetensors' words, that holds every scale of a tensor of ``dtype``."""
-    if store is not None and store.parent is Parent.NONE:
-        if store.power_rule is not None:
-            return "BF16"
-        if store.mantissa_bits <= 10 and store.min_exponent >= -14 and store.largest <= 65504:
-            return "F16"
-    return "F64" if dtype == "F64" else "F32"
-
-
 def torch_dtype(word: str) -> "torch.dtype":
     """Return torch's dtype for a word of safetensors'."""
     import torch  # noqa: PLC0415 - slow to import
 
-    found: torch.dtype = getattr(torch, _DTYPES[word])
+    found: torch.dtype = getattr(torch, (_DTYPES | _INTEGERS)[word])
     return found
 
 
-def stored_parts(made: "Quantized", word: str) -> "dict[str, Tensor]":
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One of the tensors that a quantized one is stored as: dtype in safetensors' words, shape."""
+
+    dtype: str
+    shape: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return math.prod(self.shape) * _SIZES.get(self.dtype, 1)
+
+
+def parts_of(
+    stored: StoredShape,
+    format: Format,  # noqa: A002
+    block: int,
+    store: ScaleFormat | None,
+) -> dict[str, Part]:
+    """Return what a tensor is stored as, by suffix."""
+    rows, columns = stored.scale_shape(block)
+    parts = {
+        CODES: Part(dtype="U8", shape=stored.codes_shape(format)),
+        SCALES: Part(dtype=scale_dtype(store, stored.dtype), shape=(rows, columns)),
+    }
+    if store is not None and store.parent is not Parent.NONE:
+        shape = (1, columns) if stored.axis == 0 else (rows, 1)
+        if store.parent is Parent.TENSOR:
+            shape = (1, 1)
+        parts[PARENTS] = Part(dtype=parent_dtype(stored.dtype), shape=shape)
+    if format.selector_bits:
+        parts[SELECTORS] = Part(dtype="U8", shape=(rows, columns))
+    return parts
+
+
+def narrow_parents(parents: "Tensor", store: ScaleFormat, axis: int) -> "Tensor":
+    """Return the different ones of :func:`.parents_of`: the tensor's, or one a run of elements."""
+    if store.parent is Parent.TENSOR:
+        return parents[:1, :1].clone()
+    return parents.narrow(axis, 0, 1).clone()
+
+
+def stored_parts(
+    made: "Quantized", parents: "Tensor | None", store: ScaleFormat | None, dtype: str
+) -> "dict[str, Tensor]":
     """Return what is stored of a quantized matrix, or of a group of its rows, by suffix.
 
-    ``word`` is the scales' dtype.
+    ``parents`` are :func:`narrow_parents`, stored beside; ``dtype`` is the original tensor's.
     """
     import torch  # noqa: PLC0415
 
-    spec, bits = made.spec, made.format.stored_bits
-    scales = made.scales.to(torch_dtype(word))
-    if not torch.equal(scales.to(made.scales.dtype), made.scales):
-        raise AssertionError(f"scales do not fit {word}")
-    codes, parts = made.codes, {SCALES: scales}
+    spec, bits, scales = made.spec, made.format.stored_bits, made.scales
+    kept = stored_scales(scales, parents, store, torch_dtype(scale_dtype(store, dtype)))
+    if not torch.equal(restored_scales(kept, parents, store, scales.dtype), scales):
+        raise AssertionError(f"scales do not come back from {kept.dtype}")
+    codes, parts = made.codes, {SCALES: kept}
     if made.format.selector_bits:
         heads = torch.arange(0, codes.shape[spec.axis], made.layout.block)
         parts[SELECTORS] = codes.index_select(spec.axis, heads) >> bits
@@ -123,14 +161,13 @@ def restored(
     from ..quantizer import Quantized  # noqa: PLC0415
 
     format, spec = record.format, record.spec(stored.axis)  # noqa: A001 - the field's word
-    shapes = {CODES: stored.codes_shape(format), SCALES: stored.scale_shape(record.block)}
-    if format.selector_bits:
-        shapes[SELECTORS] = shapes[SCALES]
-    for suffix, shape in shapes.items():
-        if tuple(parts[suffix].shape) != shape:
+    store = spec.scale_format
+    for suffix, part in parts_of(stored, format, record.block, store).items():
+        found = parts[suffix]
+        if tuple(found.shape) != part.shape or found.dtype != torch_dtype(part.dtype):
             raise DataError(
-                f"the tensor with {suffix!r} has the shape {list(parts[suffix].shape)}; by the "
-                f"header it is {list(shape)}"
+                f"the tensor with {suffix!r} has the shape {list(found.shape)} of {found.dtype}; "
+                f"by the header it is {list(part.shape)} of {torch_dtype(part.dtype)}"
             )
     codes, dtype = parts[CODES], torch_dtype(stored.dtype)
     if format.stored_bits <= _NIBBLE:
@@ -141,7 +178,7 @@ def restored(
         selectors = parts[SELECTORS].repeat_interleave(record.block, axis).narrow(axis, 0, length)
         codes = codes | selectors << format.stored_bits
     check_codes(codes, format, "the tensor with '.codes'")
-    scales = parts[SCALES].to(compute_dtype(dtype))
+    scales = restored_scales(parts[SCALES], parts.get(PARENTS), store, compute_dtype(dtype))
     if not bool(torch.isfinite(scales).all()):
         raise DataError("the tensor with '.scales' holds NaN or infinities")
     return Quantized(codes=codes, scales=scales, format=format, spec=spec, dtype=dtype)
@@ -159,6 +196,11 @@ class LayoutRecord:
     targets: tuple[str, ...]
     tensors: Mapping[str, StoredShape]
     version: int = VERSION
+
+    def suffixes(self, name: str) -> tuple[str, ...]:
+        """Return the suffixes of the tensors that a tensor is stored as."""
+        store = self.spec(-1).scale_format
+        return tuple(parts_of(self.tensors[name], self.format, self.block, store))
 
     def spec(self, axis: int) -> ScaleSpec:
         """Return how a matrix with that reduction axis was quantized."""

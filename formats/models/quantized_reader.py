@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import DataError, NibblemacError
 from ..safetensors_file import opened, read_tensor
 from .checkpoint import open_checkpoint
-from .quantized_layout import (
-    CODES,
-    KEY,
-    SCALES,
-    SELECTORS,
-    LayoutRecord,
-    StoredShape,
-    restored,
-)
+from .quantized_layout import KEY, LayoutRecord, StoredShape, restored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,8 +51,9 @@ class QuantizedModel:
         held = self._held.get(name)
         if held is None:
             raise DataError(f"There is no quantized tensor {name!r:.80}.")
-        suffixes = [CODES, SCALES, *([SELECTORS] if held.record.format.selector_bits else [])]
-        parts = {suffix: read_tensor(held.path, name + suffix) for suffix in suffixes}
+        parts = {
+            suffix: read_tensor(held.path, name + suffix) for suffix in held.record.suffixes(name)
+        }
         try:
             return restored(held.record, held.stored, parts)
         except NibblemacError as error:
@@ -90,9 +83,8 @@ def open_quantized(path: str | os.PathLike[str]) -> QuantizedModel:
         if text is None:
             continue
         record = LayoutRecord.from_text(text, os.fspath(file))
-        suffixes = [CODES, SCALES, *([SELECTORS] if record.format.selector_bits else [])]
         for name, stored in record.tensors.items():
-            for suffix in suffixes:
+            for suffix in record.suffixes(name):
                 if where.pop(name + suffix, None) != file:
                     raise DataError(f"{file} lacks the tensor {name + suffix!r:.80}.")
             held[name] = _Held(path=file, record=record, stored=stored)

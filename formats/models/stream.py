@@ -7,7 +7,7 @@ of its scales: of that one the codes are in memory too, a quarter of a float32 t
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,15 @@ from ..scale_format import Parent
 from ..stored_tensor import StoredTensor
 from .checkpoint import SUFFIX, Checkpoint
 from .layers import check_kinds
-from .quantized_layout import KEY, StoredShape, scale_dtype, stored_parts
+from .quantized_layout import KEY, PARENTS, StoredShape, narrow_parents, stored_parts
 from .stream_folder import OutputFolder, exists
 from .stream_tasks import StreamSetup, Task, entries_of, file_contents, find_tasks
 from .tensor_file import TensorFile, new_tensor_file
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ..quantizer import Quantized
 
 #: Elements that are quantized at once, about.
 GROUP_ELEMENTS = 2**22
@@ -137,31 +139,59 @@ def _write(task: Task, setup: StreamSetup, file: TensorFile) -> Iterator[int]:
             file.append(source.name, data)
             yield len(data)
         return
-    from ..quantizer import quantize  # noqa: PLC0415 - imports torch
+    from ..quantizer import parents_of, quantize  # noqa: PLC0415 - import torch
 
-    word = scale_dtype(setup.block_format.scale_format, stored.dtype)
+    item, spec = setup.block_format, setup.spec_of(stored.axis)
     columns = stored.matrix[1]
     first = 0
     for window in source.windows(_group_rows(stored, setup) * columns):
         rows = window.view(-1, columns)
         try:
-            made = quantize(rows, setup.block_format.format, setup.spec_of(stored.axis))
+            made = quantize(rows, item.format, spec)
         except TensorError:
             raise _not_finite(source, rows, first) from None
-        for suffix, part in stored_parts(made, word).items():
-            file.append(source.name + suffix, part)
+        parents = parents_of(rows, item.format, spec)
+        if parents is not None:
+            parents = narrow_parents(parents, item.scale_format, stored.axis)
+            file.append(source.name + PARENTS, parents)
+        for piece, above in _pieces(made, parents, _step_rows(stored, setup)):
+            for suffix, part in stored_parts(piece, above, item.scale_format, stored.dtype).items():
+                file.append(source.name + suffix, part)
         first += len(rows)
         yield window.nbytes
+
+
+def _pieces(
+    made: "Quantized", parents: "Tensor | None", step: int
+) -> "Iterator[tuple[Quantized, Tensor | None]]":
+    """Yield groups of a matrix's rows, with the parents of their scales."""
+    block = made.layout.block if made.spec.axis == 0 else 1
+    for top in range(0, made.codes.shape[0], step):
+        above = parents
+        if parents is not None and len(parents) > 1:
+            above = parents[top : top + step]
+        piece = replace(
+            made,
+            codes=made.codes[top : top + step],
+            scales=made.scales[top // block : -(-(top + step) // block)],
+        )
+        yield piece, above
+
+
+def _step_rows(stored: StoredShape, setup: StreamSetup) -> int:
+    """Return how many rows are about so many elements as to be dealt with at once: whole blocks."""
+    rows, columns = stored.matrix
+    step = min(setup.block_format.block, rows) if stored.axis == 0 else 1
+    return step * max(1, GROUP_ELEMENTS // (columns * step))
 
 
 def _group_rows(stored: StoredShape, setup: StreamSetup) -> int:
     """Return how many rows are quantized at once: whole blocks, and all where scales need it."""
     parent = setup.block_format.scale_format.parent
-    rows, columns = stored.matrix
+    rows, _ = stored.matrix
     if parent is Parent.TENSOR or (parent is Parent.CHANNEL and stored.axis == 0):
         return rows
-    step = setup.block_format.block if stored.axis == 0 else 1
-    return min(rows, step * max(1, GROUP_ELEMENTS // (columns * step)))
+    return min(rows, _step_rows(stored, setup))
 
 
 def _not_finite(source: StoredTensor, rows: "Tensor", first: int) -> TensorError:

@@ -12,7 +12,7 @@ from ..scale import Clipping, ScaleSpec
 from ..stored_tensor import StoredTensor
 from .checkpoint import Checkpoint
 from .layers import CONVOLUTION, LINEAR, kind_of_tensor, role_of
-from .quantized_layout import CODES, SCALES, SELECTORS, LayoutRecord, StoredShape, scale_dtype
+from .quantized_layout import LayoutRecord, StoredShape, parts_of
 from .tensor_file import Entry
 
 # transformers' Conv1D keeps its weight as (inputs, outputs).
@@ -102,18 +102,10 @@ def entries_of(task: Task, setup: StreamSetup) -> list[Entry]:
         size = source.end - source.begin
         return [Entry(name=source.name, dtype=source.dtype, shape=source.shape, size=size)]
     block_format = setup.block_format
-    codes, scales = (
-        stored.codes_shape(block_format.format),
-        stored.scale_shape(block_format.block),
-    )
-    word = scale_dtype(block_format.scale_format, stored.dtype)
-    width = {"F64": 8, "F32": 4}.get(word, 2)
-    parts = [(CODES, "U8", codes, 1), (SCALES, word, scales, width)]
-    if block_format.format.selector_bits:
-        parts.append((SELECTORS, "U8", scales, 1))
+    parts = parts_of(stored, block_format.format, block_format.block, block_format.scale_format)
     return [
-        Entry(name=source.name + suffix, dtype=dtype, shape=shape, size=math.prod(shape) * size)
-        for suffix, dtype, shape, size in parts
+        Entry(name=source.name + suffix, dtype=part.dtype, shape=part.shape, size=part.size)
+        for suffix, part in parts.items()
     ]
 
 

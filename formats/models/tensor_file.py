@@ -51,7 +51,10 @@ class TensorFile:
         if not isinstance(data, (bytes, memoryview)):
             import torch  # noqa: PLC0415 - slow to import
 
-            data = data.contiguous().flatten().view(torch.uint8).numpy().data
+            flat = data.reshape(-1)
+            if flat.stride(0) != 1:  # one element may have any stride
+                flat = flat.clone(memory_format=torch.contiguous_format)
+            data = flat.view(torch.uint8).numpy().data
         place = self._places[name]
         if len(data) > len(place):
             raise AssertionError(f"{name!r} gets more than its bytes")

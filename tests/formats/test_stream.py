@@ -532,7 +532,7 @@ def put_shape(**values: object):
         (remove(f"{Q}.codes"), r"lacks the tensor .*codes"),
         (remove(f"{Q}.scales"), r"lacks the tensor .*scales"),
         (put_tensor(f"{Q}.scales", lambda t: t * math.nan), "NaN"),
-        (put_tensor(f"{Q}.codes", lambda t: t.float()), "uint8"),
+        (put_tensor(f"{Q}.codes", lambda t: t.float()), r"of torch\.uint8"),
         (put_tensor(f"{Q}.codes", lambda t: t[1:].clone()), "by the header"),
     ],
 )
@@ -609,7 +609,7 @@ print(json.dumps({
 
 def sparse_checkpoint(path: Path, layers: int, width: int, vocabulary: int) -> None:
     """Write a header for bfloat16 weights and leave the data a hole, but for some numbers."""
-    shapes = {"embed_tokens.weight": (vocabulary, width)}
+    shapes = {"lm_head.weight": (vocabulary, width)}
     for layer in range(layers):
         shapes[f"layers.{layer}.mlp.up_proj.weight"] = (4 * width, width)
         shapes[f"layers.{layer}.mlp.down_proj.weight"] = (width, 4 * width)
@@ -649,29 +649,30 @@ needs_proc = pytest.mark.skipif(
 
 
 @needs_proc
-def test_memory_of_a_small_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["NF4", "NVFP4"])
+def test_memory_of_a_small_model(tmp_path: Path, name: str) -> None:
     """Anonymous memory is the program's own; mapped pages of the model belong to the disk cache."""
     sparse_checkpoint(tmp_path / "model.safetensors", layers=3, width=1024, vocabulary=40_000)
-    found = measured(tmp_path / "model.safetensors", tmp_path / "out.safetensors", "NF4")
+    found = measured(tmp_path / "model.safetensors", tmp_path / "out.safetensors", name)
     assert found["largest"] == 80_000 * 1024
     assert found["size"] > 120e6
     assert found["samples"] > 3
     assert found["all"] < 3 * found["largest"]
-    assert found["anonymous"] < found["largest"]
+    assert found["anonymous"] < (1 if name == "NF4" else 2) * found["largest"]
 
 
 @needs_proc
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", ["NF4", "NVFP4"])
 def test_memory_of_ten_gigabytes(tmp_path: Path, name: str) -> None:
-    """NVFP4's tensor scale needs a whole tensor: its codes are in memory, half of bfloat16."""
+    """NVFP4's tensor scale needs a whole tensor mapped, and its codes and scales in memory."""
     path, output = tmp_path / "model.safetensors", tmp_path / "out.safetensors"
     sparse_checkpoint(path, layers=34, width=4096, vocabulary=128_000)
     try:
         found = measured(path, output, name)
         assert found["size"] > 10e9
         assert found["all"] < 3 * found["largest"]
-        assert found["anonymous"] < found["largest"]
+        assert found["anonymous"] < 2 * found["largest"]
     finally:
         path.unlink()
         output.unlink(missing_ok=True)
